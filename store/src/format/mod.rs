@@ -1,0 +1,16 @@
+//! The only code that knows how bytes lie in the log and the index. `docs/format.md` has the tables.
+
+mod item;
+mod page;
+mod row;
+mod store_file;
+#[cfg(test)]
+mod tests;
+mod varint;
+
+pub(crate) use item::{Frame, Item};
+pub(crate) use page::{Damage, Page, PageBuilder};
+pub(crate) use row::{
+    KeyRow, MARK_KEY, Mark, STREAM_FAMILY, StreamRow, key_row_key, stream_prefix_len, stream_row_key,
+};
+pub(crate) use store_file::StoreFile;

@@ -1,0 +1,143 @@
+//! Pages and rows come back as they were written; damaged ones are errors and never other events.
+
+use annalist_core::{
+    Append, EventId, EventType, Expected, Fingerprint, Key, NewEvent, Position, RecordedEvent, StreamId, Tag,
+    Timestamp, Version,
+};
+use uuid::Uuid;
+
+use super::{KeyRow, Mark, Page, PageBuilder, StoreFile, StreamRow, row};
+
+fn event(number: u64) -> NewEvent {
+    let id = EventId::new(Uuid::from_u128(u128::from(number) + 1));
+    let event_type = EventType::versioned("something-happened", 3).expect("a type");
+    NewEvent::new(id, event_type, format!(r#"{{"number":{number}}}"#)).with_tags([Tag::new("a").expect("a tag")])
+}
+
+/// One keyed commit of `count` events behind position 10, in pages of about `bytes`.
+fn pages(count: u64, bytes: usize) -> Vec<Page> {
+    let mut builder = PageBuilder::after(77, bytes);
+    let stream = StreamId::new("thing-1").expect("a name");
+    let events: Vec<_> = (0..count).map(event).collect();
+    let append = Append::new().events(stream.clone(), Expected::Any, events.clone()).keyed(
+        Key::new("scope", "id").expect("a key"),
+        Fingerprint::new([5; 16]),
+        "reply",
+    );
+    let mut pages: Vec<_> = builder.frame(&append, 3, Position::new(11), Position::new(10)).into_iter().collect();
+    for (event, position) in events.iter().zip(11..) {
+        let version = Version::new(position - 10);
+        let time = Timestamp::from_micros(1_000_000);
+        let (position, synced) = (Position::new(position), Position::new(10));
+        let opens = position == Position::new(11);
+        pages.extend(builder.record(&stream, event, version, time, position, synced, opens).0);
+    }
+    pages.extend(builder.finish());
+    pages
+}
+
+fn records(page: &Page) -> Result<Vec<RecordedEvent>, super::Damage> {
+    page.records(Position::ZERO, Position::MAX).collect()
+}
+
+#[test]
+fn pages_come_back_chained_and_dense() {
+    let pages = pages(20, 512);
+    assert!(pages.len() > 3, "the commit spans pages");
+    let mut before = 77;
+    let mut next = 11;
+    for page in &pages {
+        let read = Page::decode(page.bytes().clone(), page.first()).expect("a page comes back");
+        assert_eq!(read.previous_checksum(), before, "each page names the one before it");
+        before = read.checksum();
+        for record in records(&read).expect("its records are sound") {
+            assert_eq!(record.position.get(), next);
+            assert_eq!(record.stream(), "thing-1");
+            assert_eq!((record.type_name(), record.type_version()), ("something-happened", 3));
+            assert_eq!(record.payload(), format!(r#"{{"number":{}}}"#, next - 11).as_bytes());
+            next += 1;
+        }
+        assert_eq!(read.last().get(), next - 1);
+    }
+    assert_eq!(next, 31, "every record came back");
+    let frame = pages[0].frame_before(Position::new(11)).expect("the frame stands before its first record");
+    assert_eq!(frame.keyed.map(|keyed| keyed.reply), Some("reply".into()));
+    assert!(pages[0].frame_before(Position::new(12)).is_err(), "no commit begins at the second record");
+}
+
+#[test]
+fn no_flipped_bit_becomes_another_event() {
+    let page = pages(3, 16 * 1024).remove(0);
+    let sound = records(&page).expect("the page is sound");
+    for bit in 0..page.bytes().len() * 8 {
+        let mut bytes = page.bytes().to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let Ok(damaged) = Page::decode(bytes.into(), page.first()) else { continue };
+        assert!(damaged.require_sound().is_err(), "bit {bit} is noticed");
+        for record in damaged.records(Position::ZERO, Position::MAX).map_while(Result::ok) {
+            assert!(sound.contains(&record), "bit {bit} made another event: {record:?}");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_is_cut_short_is_an_error() {
+    let page = pages(3, 16 * 1024).remove(0);
+    for length in 0..page.bytes().len() {
+        let cut = Page::decode(page.bytes().slice(..length), page.first());
+        assert!(cut.and_then(|cut| records(&cut)).is_err(), "{length} bytes are not the page");
+    }
+}
+
+#[test]
+fn rows_come_back() {
+    let places = vec![(Position::new(5), 0), (Position::new(6), 1), (Position::new(300), 70_000)];
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    row::stream_row_key(&mut key, "thing-1", Version::new(4));
+    StreamRow::encode_places(&mut value, &places);
+    let expected = StreamRow { first: Version::new(4), places };
+    assert_eq!(StreamRow::decode(&key, &value), Some(expected));
+    for length in 0..value.len() {
+        assert_eq!(StreamRow::decode(&key, &value[..length]), None, "a row that is cut short is not a row");
+    }
+
+    let row =
+        KeyRow { fingerprint: Fingerprint::new([3; 16]), first: Position::MAX.previous(), count: 1, slot: u32::MAX };
+    let mut value = Vec::new();
+    row.encode(&mut value);
+    assert_eq!(KeyRow::decode(&value), Some(row));
+    let mark = Mark { epoch: annalist_core::Epoch::new(2), position: Position::new(9), checksum: 8 };
+    assert_eq!(Mark::decode(&mark.encode()), Some(mark));
+}
+
+#[test]
+fn later_events_of_a_stream_sort_first() {
+    let key = |stream: &str, version: u64| {
+        let mut key = Vec::new();
+        row::stream_row_key(&mut key, stream, Version::new(version));
+        key
+    };
+    assert!(key("a", 9) < key("a", 1));
+    assert!(key("a", 1) < key("a-1", 9), "a stream's rows stand together, whatever other names begin alike");
+}
+
+#[test]
+fn the_store_file_comes_back_or_says_what_is_wrong() {
+    let file = StoreFile { id: annalist_core::StoreId::new(Uuid::from_u128(7)), epoch: annalist_core::Epoch::FIRST };
+    let text = file.encode();
+    assert_eq!(StoreFile::decode(&text), Ok(file));
+    assert!(StoreFile::decode(&text.replace("epoch 1", "epoch 2")).is_err(), "the checksum notices a change");
+    assert!(StoreFile::decode("").is_err());
+}
+
+#[test]
+fn a_page_that_claims_another_number_of_records_is_an_error() {
+    let page = pages(3, 16 * 1024).remove(0);
+    for count in [0_u32, 2, 4, u32::MAX] {
+        let mut bytes = page.bytes().to_vec();
+        bytes[4..8].copy_from_slice(&count.to_le_bytes());
+        let damaged = Page::decode(bytes.into(), page.first()).expect("the header can be read");
+        assert_eq!(damaged.record_count(), u64::from(count));
+        assert!(records(&damaged).is_err(), "{count} records are not what the page holds");
+    }
+}

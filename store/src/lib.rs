@@ -1,0 +1,36 @@
+//! The event store of Annalist, embedded: an append-only log on RocksDB with one total order.
+//!
+//! [`Store`] implements the ports of `annalist-core`. `docs/format.md` in the repository describes every byte on disk,
+//! `ARCHITECTURE.md` the way of an append. The modules stand in the order in which data flows; each uses only those
+//! before it.
+
+mod limits;
+
+mod error;
+mod options;
+
+mod clock;
+mod format;
+mod snapshot;
+
+mod rocks;
+mod tail;
+
+mod shared;
+
+mod indexer;
+mod sequencer;
+
+mod recovery;
+
+mod reader;
+mod subscription;
+
+mod store;
+
+mod key_value;
+
+pub use error::OpenError;
+pub use key_value::{KeyValue, KeyValueBatch, KeyValueSnapshot, VisitRow};
+pub use options::{Durability, StoreOptions};
+pub use store::Store;

@@ -1,0 +1,54 @@
+//! Every limit of the engine, with its reason. The limits of names and appends are `annalist-core`'s.
+
+use std::time::Duration;
+
+use annalist_core::APPEND_BYTES_MAX;
+
+/// What may wait to be staged, in bytes of encoded events (64 MiB); beyond it callers wait (back-pressure).
+pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a request costs at least, in bytes: bounds the number of small requests in the queue to 65,536.
+pub(crate) const REQUEST_BYTES_MIN: usize = 1024;
+
+/// Most bytes of one group (8 MiB, or one append if that is larger): one sync may cover this much, and a reader of the
+/// newest event waits no longer than writing this much takes.
+pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Groups below this (256 KiB) are committed by the thread that staged them; see the sequencer.
+pub(crate) const GROUP_BYTES_INLINE: usize = 256 * 1024;
+
+/// A group waits for company at most this part of what the last commit took, and never longer than the maximum.
+pub(crate) const PATIENCE_DIVISOR: u32 = 2;
+pub(crate) const PATIENCE_MAX: Duration = Duration::from_millis(1);
+
+/// How many answers one caller passes on to others: enough to make the committer's share small, few enough that a
+/// runtime of several threads shares the work.
+pub(crate) const ANSWERS_PASSED_ON: usize = 63;
+
+/// Target size of a page (16 KiB): large enough to make the engine's cost per event small, small enough that a single
+/// event is read without much beside it.
+pub(crate) const PAGE_BYTES: usize = 16 * 1024;
+
+/// Events of one generation of the tail, and so of one index chunk: what recovery replays at most twice of.
+pub(crate) const INDEX_CHUNK_EVENTS: usize = 64 * 1024;
+
+/// Bytes of names and keys in one generation (32 MiB): bounds memory when names are long.
+pub(crate) const GENERATION_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Frozen generations that may wait for the index before appends have to wait too.
+pub(crate) const FROZEN_GENERATIONS_MAX: usize = 4;
+
+/// Recent pages kept for live subscribers (16 MiB): a subscriber that is further behind reads from disk.
+pub(crate) const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of pages in one batch of a read of the whole log (1 MiB): amortises the hand-over between threads.
+pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Events in one batch of a read of a stream.
+pub(crate) const BATCH_STREAM_EVENTS: usize = 512;
+
+/// Events in one row of the stream index (a longer run is split): a read decodes whole rows.
+pub(crate) const STREAM_ROW_EVENTS: usize = 256;
+
+const _: () = assert!(QUEUE_BYTES_MAX >= 2 * APPEND_BYTES_MAX, "the largest append must fit the queue beside others");
+const _: () = assert!(QUEUE_BYTES_MAX / REQUEST_BYTES_MIN <= u32::MAX as usize, "permits are counted in 32 bits");

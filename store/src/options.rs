@@ -1,0 +1,48 @@
+//! How a store is to behave: data, not components.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+
+/// What an acknowledgement promises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// The append survives a power failure: it was synced to the disk before the answer. The default.
+    #[default]
+    PowerLoss,
+    /// The append survives the death of the process, but the last moments may be lost when the machine goes down. What
+    /// is left is a prefix of the log all the same.
+    ProcessCrash,
+}
+
+/// Settings of a store. Everything has a default that is right for most.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StoreOptions {
+    /// What an acknowledgement promises. Default: [`Durability::PowerLoss`]. Since 0.1.
+    pub durability: Durability,
+    /// Target size of a page, in bytes. Default: 16 KiB. Since 0.1.
+    pub page_bytes: usize,
+    /// Events per index chunk. More is less work for the index and more to replay after a crash. Default: 65,536.
+    /// Since 0.1.
+    pub index_chunk_events: usize,
+    /// Memory for uncompressed blocks of the log and the index, in bytes. Default: 64 MiB. Since 0.1.
+    pub block_cache_bytes: usize,
+    /// Size of a memtable of the log, in bytes; RocksDB preallocates write-ahead logs of about this size. Default: 32 MiB.
+    /// Since 0.1.
+    pub memtable_bytes: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::PowerLoss,
+            page_bytes: limits::PAGE_BYTES,
+            index_chunk_events: limits::INDEX_CHUNK_EVENTS,
+            block_cache_bytes: 64 * 1024 * 1024,
+            memtable_bytes: 32 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Opening a store: the lock, the identity, the two databases, and what the index does not cover yet.
+
+use std::{
+    fs::{self, File},
+    io::{Read as _, Seek as _, Write as _},
+    path::Path,
+    sync::Arc,
+};
+
+use annalist_core::{Direction, Epoch, Fingerprint, Key, Position, StoreId, Timestamp};
+use fs4::fs_std::FileExt as _;
+use rocksdb::Cache;
+use uuid::Uuid;
+
+use crate::{
+    error::OpenError,
+    format::{Damage, Item, KeyRow, Mark, Page, StoreFile},
+    indexer, limits,
+    options::StoreOptions,
+    rocks::{IndexDb, LogDb, ReadError, Tier},
+    sequencer::Start,
+    shared::Shared,
+    tail::{Generation, Seal, View},
+};
+
+/// An opened store before its threads run.
+pub(crate) struct Opened {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) start: Start,
+}
+
+/// Opens the store in `dir`, or makes one.
+pub(crate) fn open(dir: &Path, options: StoreOptions) -> Result<Opened, OpenError> {
+    let span = tracing::info_span!("annalist.recovery", dir = %dir.display(), position = tracing::field::Empty);
+    let _entered = span.enter();
+    fs::create_dir_all(dir).map_err(OpenError::io("create", dir))?;
+    let lock = take_lock(dir)?;
+    let identity = identity(dir)?;
+    let cache = Cache::new_lru_cache(options.block_cache_bytes);
+    let log = open_engine(&dir.join("log"), |path| LogDb::open(path, &options, &cache))?;
+    let index_dir = dir.join("index");
+    let index = open_index(&index_dir, &cache)?;
+
+    let last_page = log.last_page().map_err(damaged)?;
+    let head = last_page.as_ref().map_or(Position::ZERO, Page::last);
+    let mark = index.mark().map_err(damaged)?;
+    let fit = mark.map_or(Ok(Fit::Rebuild), |mark| check_mark(&log, mark, identity.epoch, head)).map_err(damaged)?;
+    let (index, covered) = if let (Fit::Covers, Some(mark)) = (fit, mark) {
+        (index, mark)
+    } else {
+        if head > Position::ZERO {
+            tracing::warn!(head = head.get(), "the index is missing or does not fit the log: rebuilding it");
+        }
+        drop(index);
+        remove_dir(&index_dir)?;
+        let nothing = Mark { epoch: identity.epoch, position: Position::ZERO, checksum: 0 };
+        (open_index(&index_dir, &cache)?, nothing)
+    };
+    let mut replay = Replay {
+        index: &index,
+        epoch: identity.epoch,
+        chunk_events: options.index_chunk_events,
+        generation: Generation::behind(covered.position),
+        last: covered.position,
+        checksum: covered.checksum,
+        time: Timestamp::default(),
+        key: None,
+    };
+    replay.run(&log, head).map_err(damaged)?;
+    let time = match (replay.last > covered.position, &last_page) {
+        (false, Some(page)) => page.record(head).map_err(|damage| damaged(damage.into()))?.time,
+        _ => replay.time,
+    };
+    let start = Start { last: head, checksum: replay.checksum, time };
+    let view = View::of(Arc::new(replay.generation));
+    span.record("position", head.get());
+    tracing::info!(indexed = covered.position.get(), "opened the store");
+    let shared = Arc::new(Shared::new(identity, options, log, index, view, head, lock));
+    Ok(Opened { shared, start })
+}
+
+fn take_lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join("LOCK");
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = file.map_err(OpenError::io("open", &path))?;
+    if !file.try_lock_exclusive().map_err(OpenError::io("lock", &path))? {
+        let mut holder = String::new();
+        let _ = file.read_to_string(&mut holder);
+        let holder = if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };
+        return Err(OpenError::Locked { dir: dir.to_owned(), holder });
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "process {}", std::process::id())
+    };
+    write(&mut file).map_err(OpenError::io("write", &path))?;
+    Ok(file)
+}
+
+/// Reads `STORE`, or writes it for a new store: whole or not at all.
+fn identity(dir: &Path) -> Result<StoreFile, OpenError> {
+    let path = dir.join("STORE");
+    match fs::read_to_string(&path) {
+        Ok(text) => StoreFile::decode(&text).map_err(|detail| OpenError::NotAStore { dir: dir.to_owned(), detail }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if dir.join("log").exists() {
+                let detail = "it has a log but no file STORE; restore that file from a backup".to_owned();
+                return Err(OpenError::NotAStore { dir: dir.to_owned(), detail });
+            }
+            let new = StoreFile { id: new_store_id(), epoch: Epoch::FIRST };
+            write_whole(dir, &path, &new.encode()).map_err(OpenError::io("write", &path))?;
+            Ok(new)
+        }
+        Err(error) => Err(OpenError::io("read", &path)(error)),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a store's identity is made once, when it is created")]
+fn new_store_id() -> StoreId {
+    StoreId::new(Uuid::now_v7())
+}
+
+fn write_whole(dir: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut file = File::create(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    File::open(dir)?.sync_all()
+}
+
+fn open_engine<T>(path: &Path, open: impl FnOnce(&Path) -> Result<T, rocksdb::Error>) -> Result<T, OpenError> {
+    open(path).map_err(|error| OpenError::Engine { dir: path.to_owned(), detail: error.into_string() })
+}
+
+/// Opens the index; a damaged one is removed, since the log has everything that is in it.
+fn open_index(dir: &Path, cache: &Cache) -> Result<IndexDb, OpenError> {
+    match IndexDb::open(dir, cache) {
+        Err(error) if error.kind() == rocksdb::ErrorKind::Corruption => {
+            tracing::warn!(%error, "the index is damaged: rebuilding it");
+            remove_dir(dir)?;
+            open_engine(dir, |path| IndexDb::open(path, cache))
+        }
+        opened => open_engine(dir, |_| opened),
+    }
+}
+
+fn remove_dir(path: &Path) -> Result<(), OpenError> {
+    fs::remove_dir_all(path).map_err(OpenError::io("remove", path))
+}
+
+fn damaged(error: ReadError) -> OpenError {
+    OpenError::Damaged(error.into_store_error())
+}
+
+enum Fit {
+    Covers,
+    Rebuild,
+}
+
+/// Whether the index belongs to this log. Only what was durable is ever indexed: an index that knows more than the log
+/// holds says that the log has lost something, and that must not pass silently.
+fn check_mark(log: &LogDb, mark: Mark, epoch: Epoch, head: Position) -> Result<Fit, ReadError> {
+    if mark.epoch != epoch {
+        return Ok(Fit::Rebuild);
+    }
+    if mark.position > head {
+        let detail = "the log ends before events that were durable; restore it from a backup, or delete the index folder to \
+                      go on with what is left";
+        return Err(Damage { position: head.next(), detail }.into());
+    }
+    let mut fit = Fit::Rebuild;
+    log.pages_from(mark.position, Direction::Forward, Tier::Disk, |page| {
+        if page.last() == mark.position && page.checksum() == mark.checksum {
+            fit = Fit::Covers;
+        }
+        false
+    })?;
+    Ok(fit)
+}
+
+/// Feeds the pages behind the index's mark into generations, and full ones into the index.
+struct Replay<'a> {
+    index: &'a IndexDb,
+    epoch: Epoch,
+    chunk_events: usize,
+    generation: Generation,
+    last: Position,
+    checksum: u32,
+    time: Timestamp,
+    /// The key of the commit whose first record comes next.
+    key: Option<(Key, Fingerprint, u32)>,
+}
+
+impl Replay<'_> {
+    fn run(&mut self, log: &LogDb, head: Position) -> Result<(), ReadError> {
+        let Some(first) = log.first_page_behind(self.last)? else { return Ok(()) };
+        let mut outcome = Ok(());
+        // A chunk may end only where a commit does: `left` counts the events that the commit in progress still has.
+        let mut left = 0_u32;
+        log.pages_from(first.first(), Direction::Forward, Tier::Disk, |page| {
+            outcome = self.page(&page, &mut left);
+            outcome.is_ok() && page.last() < head
+        })?;
+        outcome
+    }
+
+    fn page(&mut self, page: &Page, left: &mut u32) -> Result<(), ReadError> {
+        page.require_sound()?;
+        if page.first() != self.last.next() || page.previous_checksum() != self.checksum {
+            let detail = "a page does not follow the one before it: pages are missing or from another log";
+            return Err(Damage { position: page.first(), detail }.into());
+        }
+        for item in page.items() {
+            match item? {
+                Item::Frame(frame) => {
+                    *left = frame.count;
+                    self.key = match frame.keyed {
+                        None => None,
+                        Some(keyed) => {
+                            Some((read_key(&keyed.scope, &keyed.id, self.last)?, keyed.fingerprint, frame.count))
+                        }
+                    };
+                }
+                Item::Record(record) => {
+                    let slot = u32::try_from(record.position.get() - page.first().get()).unwrap_or(u32::MAX);
+                    if let Some((key, fingerprint, count)) = self.key.take() {
+                        self.generation.add_key(key, KeyRow { fingerprint, first: record.position, count, slot });
+                    }
+                    self.generation.add_event(record.stream(), record.version, record.position, slot);
+                    self.time = record.time;
+                    self.last = record.position;
+                    *left = left.saturating_sub(1);
+                }
+            }
+        }
+        self.checksum = page.checksum();
+        let full = self.generation.event_count() >= self.chunk_events
+            || self.generation.byte_count() >= limits::GENERATION_BYTES_MAX;
+        if full && *left == 0 {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ReadError> {
+        let seal = Seal { position: self.last, checksum: self.checksum };
+        indexer::add_chunk(self.index, &self.generation, seal, self.epoch)?;
+        tracing::info!(position = self.last.get(), "indexed");
+        self.generation = Generation::behind(self.last);
+        Ok(())
+    }
+}
+
+fn read_key(scope: &[u8], id: &[u8], after: Position) -> Result<Key, ReadError> {
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
+    let key = text(scope).zip(text(id)).and_then(|(scope, id)| Key::new(scope, id).ok());
+    key.ok_or_else(|| Damage { position: after.next(), detail: "the key of a commit is malformed" }.into())
+}

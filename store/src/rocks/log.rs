@@ -1,0 +1,125 @@
+//! The log on disk: pages under their first position, and the consumers' notes beside them.
+
+use std::path::Path;
+
+use annalist_core::{Direction, Position};
+use bytes::Bytes;
+use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, ReadOptions, WriteBatch};
+
+use super::{ReadError, Tier, options};
+use crate::{
+    format::{Damage, Page},
+    options::{Durability, StoreOptions},
+};
+
+const PAGES: &str = "pages";
+const STATE: &str = "state";
+
+pub(crate) struct LogDb {
+    db: DB,
+    durability: Durability,
+}
+
+impl LogDb {
+    pub(crate) fn open(dir: &Path, settings: &StoreOptions, cache: &Cache) -> Result<Self, rocksdb::Error> {
+        let families = [
+            ColumnFamilyDescriptor::new(PAGES, options::pages_family(settings, cache)),
+            ColumnFamilyDescriptor::new(STATE, options::state_family()),
+        ];
+        let db = DB::open_cf_descriptors(&options::log_database(settings), dir, families)?;
+        Ok(Self { db, durability: settings.durability })
+    }
+
+    fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
+        let missing = Damage { position: Position::ZERO, detail: "a column family of the log is missing" };
+        self.db.cf_handle(name).ok_or(ReadError::Damaged(missing))
+    }
+
+    /// Writes a group's pages in one atomic, and if so set synced, write.
+    pub(crate) fn write(&self, pages: &[Page]) -> Result<(), ReadError> {
+        let family = self.family(PAGES)?;
+        let bytes: usize = pages.iter().map(|page| page.byte_count() + 32).sum();
+        let mut batch = WriteBatch::with_capacity_bytes(bytes + 32);
+        for page in pages {
+            batch.put_cf(family, page.first().get().to_be_bytes(), page.bytes());
+        }
+        Ok(self.db.write_opt(batch, &options::write(self.durability))?)
+    }
+
+    /// The page that stands under exactly this position.
+    pub(crate) fn page(&self, first: Position, tier: Tier) -> Result<Page, ReadError> {
+        let family = self.family(PAGES)?;
+        let value = self.db.get_pinned_cf_opt(family, first.get().to_be_bytes(), &options::read(tier))?;
+        let value = value.ok_or(Damage { position: first, detail: "the index names a page that is not in the log" })?;
+        Ok(Page::decode(Bytes::copy_from_slice(&value), first)?)
+    }
+
+    /// The pages from the one that holds `position` on, in either direction, while `more` says so of the last one.
+    pub(crate) fn pages_from(
+        &self,
+        position: Position,
+        direction: Direction,
+        tier: Tier,
+        mut more: impl FnMut(Page) -> bool,
+    ) -> Result<(), ReadError> {
+        let mut iterator = self.db.raw_iterator_cf_opt(self.family(PAGES)?, scan_options(tier));
+        iterator.seek_for_prev(position.get().to_be_bytes());
+        while let Some((key, value)) = iterator.item() {
+            if !more(decode(key, value)?) {
+                return Ok(());
+            }
+            match direction {
+                Direction::Forward => iterator.next(),
+                Direction::Backward => iterator.prev(),
+            }
+        }
+        Ok(iterator.status()?)
+    }
+
+    /// The last page of the log.
+    pub(crate) fn last_page(&self) -> Result<Option<Page>, ReadError> {
+        match self.db.iterator_cf(self.family(PAGES)?, IteratorMode::End).next() {
+            None => Ok(None),
+            Some(entry) => {
+                let (key, value) = entry?;
+                decode(&key, &value).map(Some)
+            }
+        }
+    }
+
+    /// The first page behind `position`.
+    pub(crate) fn first_page_behind(&self, position: Position) -> Result<Option<Page>, ReadError> {
+        let key = position.next().get().to_be_bytes();
+        match self.db.iterator_cf(self.family(PAGES)?, IteratorMode::From(&key, rocksdb::Direction::Forward)).next() {
+            None => Ok(None),
+            Some(entry) => {
+                let (key, value) = entry?;
+                decode(&key, &value).map(Some)
+            }
+        }
+    }
+
+    /// A consumer's note.
+    pub(crate) fn note(&self, name: &str) -> Result<Option<Bytes>, ReadError> {
+        let value = self.db.get_pinned_cf(self.family(STATE)?, name)?;
+        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    /// Replaces a consumer's note, as durably as the log.
+    pub(crate) fn put_note(&self, name: &str, note: &[u8]) -> Result<(), ReadError> {
+        Ok(self.db.put_cf_opt(self.family(STATE)?, name, note, &options::write(self.durability))?)
+    }
+}
+
+fn scan_options(tier: Tier) -> ReadOptions {
+    match tier {
+        Tier::Memory => options::read(Tier::Memory),
+        Tier::Disk => options::scan(),
+    }
+}
+
+fn decode(key: &[u8], value: &[u8]) -> Result<Page, ReadError> {
+    let malformed = Damage { position: Position::ZERO, detail: "a key of the log is not a position" };
+    let first = Position::new(u64::from_be_bytes(*key.as_array::<8>().ok_or(malformed)?));
+    Ok(Page::decode(Bytes::copy_from_slice(value), first)?)
+}

@@ -1,0 +1,70 @@
+//! The only code of the engine that names RocksDB (the key-value store of the views has its own). Everything here blocks.
+
+mod index;
+mod log;
+mod options;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use index::{IndexDb, IndexError};
+pub(crate) use log::LogDb;
+
+/// How far a read may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// Memory only: quick enough for a thread that must not block.
+    Memory,
+    /// The disk too.
+    Disk,
+}
+
+/// Why a read gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// It would have needed the disk: try again with [`Tier::Disk`] where blocking is allowed.
+    #[error("not in memory")]
+    NotInMemory,
+    /// RocksDB failed.
+    #[error(transparent)]
+    Engine(rocksdb::Error),
+    /// The bytes are damaged.
+    #[error("damaged at {}: {}", .0.position, .0.detail)]
+    Damaged(crate::format::Damage),
+    /// The index could not be written.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// An earlier write failed, and nothing more is written.
+    #[error("{0}")]
+    Poisoned(String),
+}
+
+impl From<rocksdb::Error> for ReadError {
+    fn from(error: rocksdb::Error) -> Self {
+        if error.kind() == rocksdb::ErrorKind::Incomplete { Self::NotInMemory } else { Self::Engine(error) }
+    }
+}
+
+impl From<crate::format::Damage> for ReadError {
+    fn from(damage: crate::format::Damage) -> Self {
+        Self::Damaged(damage)
+    }
+}
+
+impl ReadError {
+    /// As the port says it. `NotInMemory` never gets this far: the caller goes to the disk first.
+    pub(crate) fn into_store_error(self) -> annalist_core::StoreError {
+        use annalist_core::StoreError;
+        match self {
+            Self::NotInMemory => StoreError::Unavailable { why: "not in memory".to_owned() },
+            Self::Engine(error) if error.kind() == rocksdb::ErrorKind::Corruption => {
+                StoreError::Corrupt { position: annalist_core::Position::ZERO, detail: error.into_string() }
+            }
+            Self::Index(error) => StoreError::Unavailable { why: format!("the index cannot be written: {error}") },
+            Self::Poisoned(why) => StoreError::Unavailable { why },
+            Self::Engine(error) => StoreError::Unavailable { why: error.into_string() },
+            Self::Damaged(damage) => {
+                StoreError::Corrupt { position: damage.position, detail: damage.detail.to_owned() }
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! How RocksDB is set up, and why.
+
+use rocksdb::{
+    BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, IngestExternalFileOptions, Options, ReadOptions,
+    SliceTransform, WriteOptions,
+};
+
+use super::Tier;
+use crate::{
+    format::{STREAM_FAMILY, stream_prefix_len},
+    options::{Durability, StoreOptions},
+};
+
+/// Blocks of the log: a page or two each.
+const PAGE_BLOCK_BYTES: usize = 16 * 1024;
+/// Bits per key of the index's filters: one look-up in a hundred reads a block in vain.
+const FILTER_BITS: f64 = 10.0;
+const LOG_FILES_KEPT: usize = 4;
+
+fn common() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_keep_log_file_num(LOG_FILES_KEPT);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_max_background_jobs(2);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options.set_paranoid_checks(true);
+    options
+}
+
+/// The database of the log. Recovery tolerates an incomplete tail of the write-ahead log (a write that was under way and
+/// so never acknowledged) and refuses damage before it: `PointInTime` would silently stop there.
+pub(super) fn log_database(options: &StoreOptions) -> Options {
+    let mut db = common();
+    db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    db.set_max_total_wal_size(4 * options.memtable_bytes as u64);
+    db
+}
+
+/// The pages: keys only grow, so files never overlap and compaction moves them instead of rewriting them, as long as
+/// every level has the same compression.
+pub(super) fn pages_family(options: &StoreOptions, cache: &Cache) -> Options {
+    let mut family = common();
+    family.set_write_buffer_size(options.memtable_bytes);
+    family.set_max_write_buffer_number(4);
+    family.set_compression_per_level(&[DBCompressionType::Lz4; 7]);
+    let mut table = BlockBasedOptions::default();
+    table.set_block_size(PAGE_BLOCK_BYTES);
+    table.set_block_cache(cache);
+    table.set_format_version(6);
+    family.set_block_based_table_factory(&table);
+    family
+}
+
+/// The consumers' notes: few and small.
+pub(super) fn state_family() -> Options {
+    let mut family = common();
+    family.set_write_buffer_size(1024 * 1024);
+    family
+}
+
+/// The database of the index: files are built outside and ingested.
+pub(super) fn index_database() -> Options {
+    common()
+}
+
+/// The rows of the index.
+pub(super) fn index_family(cache: &Cache) -> Options {
+    let mut family = common();
+    family.set_prefix_extractor(SliceTransform::create(
+        "annalist.stream",
+        |key| key.get(..stream_prefix_len(key)).unwrap_or(key),
+        Some(|key| key.first() == Some(&STREAM_FAMILY)),
+    ));
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_bloom_filter(FILTER_BITS, false);
+    table.set_whole_key_filtering(true);
+    table.set_format_version(6);
+    family.set_block_based_table_factory(&table);
+    // Every chunk overlaps the others (its keys are spread), so it lands in level 0; few files there, few look-ups.
+    family.set_level_zero_file_num_compaction_trigger(4);
+    family.set_level_zero_slowdown_writes_trigger(32);
+    family.set_level_zero_stop_writes_trigger(64);
+    family
+}
+
+pub(super) fn ingestion() -> IngestExternalFileOptions {
+    let mut options = IngestExternalFileOptions::default();
+    options.set_move_files(true);
+    options
+}
+
+pub(super) fn write(durability: Durability) -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(durability == Durability::PowerLoss);
+    options
+}
+
+pub(super) fn write_unlogged() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    options
+}
+
+pub(super) fn read(tier: Tier) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    if tier == Tier::Memory {
+        options.set_read_tier(rocksdb::ReadTier::BlockCache);
+    }
+    options
+}
+
+/// For a scan of the log: reads ahead, and leaves the cache to those who read single pages.
+pub(super) fn scan() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_total_order_seek(true);
+    options
+}

@@ -1,0 +1,208 @@
+//! What all parts of an open store share.
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use annalist_core::{AppendError, Cursor, Position, StoreError};
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::{
+    format::{Page, StoreFile},
+    limits,
+    options::StoreOptions,
+    rocks::{IndexDb, LogDb, ReadError, Tier},
+    tail::View,
+};
+
+/// See the module. The watermark is the last durable position: no answer speaks of anything behind it.
+pub(crate) struct Shared {
+    pub(crate) identity: StoreFile,
+    pub(crate) options: StoreOptions,
+    pub(crate) log: LogDb,
+    pub(crate) index: IndexDb,
+    pub(crate) view: ArcSwap<View>,
+    watermark: AtomicU64,
+    announce: watch::Sender<Position>,
+    recent: RwLock<Recent>,
+    poison: OnceLock<String>,
+    index_failure: OnceLock<String>,
+    /// Held for the moment of a change of the view; the condition says that the watermark or the view moved.
+    moved: (Mutex<()>, Condvar),
+    /// Released last, when the databases are closed.
+    _lock: File,
+}
+
+/// The newest durable pages, shared by all live subscribers.
+#[derive(Default)]
+struct Recent {
+    pages: VecDeque<Page>,
+    bytes: usize,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        identity: StoreFile,
+        options: StoreOptions,
+        log: LogDb,
+        index: IndexDb,
+        view: View,
+        head: Position,
+        lock: File,
+    ) -> Self {
+        Self {
+            identity,
+            options,
+            log,
+            index,
+            view: ArcSwap::from_pointee(view),
+            watermark: AtomicU64::new(head.get()),
+            announce: watch::Sender::new(head),
+            recent: RwLock::default(),
+            poison: OnceLock::new(),
+            index_failure: OnceLock::new(),
+            moved: (Mutex::new(()), Condvar::new()),
+            _lock: lock,
+        }
+    }
+
+    /// The last durable position.
+    pub(crate) fn watermark(&self) -> Position {
+        Position::new(self.watermark.load(Ordering::Acquire))
+    }
+
+    /// The watermark and a view that covers everything up to it.
+    pub(crate) fn durable_view(&self) -> (Position, Guard<Arc<View>>) {
+        // In this order: a view that is loaded later knows at least as much. It may even have been indexed further.
+        let watermark = self.watermark();
+        let view = self.view.load();
+        (watermark.max(view.mark()), view)
+    }
+
+    pub(crate) fn cursor(&self, position: Position) -> Cursor {
+        Cursor { store: self.identity.id, epoch: self.identity.epoch, position }
+    }
+
+    /// Publishes a durable group: its pages to the live subscribers, then the watermark.
+    pub(crate) fn publish(&self, pages: Vec<Page>, last: Position) {
+        let mut recent = self.recent.write();
+        for page in pages {
+            recent.bytes += page.byte_count();
+            recent.pages.push_back(page);
+        }
+        while recent.bytes > limits::RECENT_BYTES_MAX && recent.pages.len() > 1 {
+            if let Some(page) = recent.pages.pop_front() {
+                recent.bytes -= page.byte_count();
+            }
+        }
+        drop(recent);
+        self.watermark.store(last.get(), Ordering::Release);
+        self.announce.send_replace(last);
+        self.notify_moved();
+    }
+
+    /// Tells when the watermark moves; ends when the store closes.
+    pub(crate) fn announcements(&self) -> watch::Receiver<Position> {
+        self.announce.subscribe()
+    }
+
+    /// The pages behind `after` from memory, about `bytes` of them; `None` if they are no longer there.
+    pub(crate) fn recent_pages(&self, after: Position, bytes: usize) -> Option<Vec<Page>> {
+        let recent = self.recent.read();
+        if recent.pages.front()?.first() > after.next() {
+            return None;
+        }
+        let start = recent.pages.partition_point(|page| page.last() <= after);
+        let mut left = bytes;
+        let wanted = recent.pages.iter().skip(start).take_while(|page| {
+            let more = left > 0;
+            left = left.saturating_sub(page.byte_count());
+            more
+        });
+        Some(wanted.cloned().collect())
+    }
+
+    /// The page that stands under exactly this position.
+    pub(crate) fn page(&self, first: Position, tier: Tier) -> Result<Page, ReadError> {
+        let recent = self.recent.read();
+        if let Ok(at) = recent.pages.binary_search_by_key(&first, Page::first)
+            && let Some(page) = recent.pages.get(at)
+        {
+            return Ok(page.clone());
+        }
+        drop(recent);
+        self.log.page(first, tier)
+    }
+
+    /// Why the store takes no more writes, if that is so.
+    pub(crate) fn poisoned(&self) -> Option<AppendError> {
+        self.poison.get().map(|reason| AppendError::Poisoned { reason: reason.clone() })
+    }
+
+    /// Stops all further writes. The first reason stays.
+    pub(crate) fn poison(&self, reason: String) {
+        tracing::error!(reason, "a write failed: the store takes no more appends until it is reopened");
+        let _ = self.poison.set(reason);
+    }
+
+    /// Why the index can no longer be written, if that is so.
+    pub(crate) fn index_failure(&self) -> Option<&str> {
+        self.index_failure.get().map(String::as_str)
+    }
+
+    pub(crate) fn fail_index(&self, reason: String) {
+        tracing::error!(reason, "the index cannot be written: appends stop when the tail is full");
+        let _ = self.index_failure.set(reason);
+        self.notify_moved();
+    }
+
+    /// Replaces the view; changes by different threads do not overtake each other.
+    pub(crate) fn change_view(&self, change: impl Fn(&View) -> View) {
+        self.view.rcu(|view| change(view));
+        self.notify_moved();
+    }
+
+    fn notify_moved(&self) {
+        drop(self.moved.0.lock());
+        self.moved.1.notify_all();
+    }
+
+    /// Blocks the calling thread until the condition holds; it is checked whenever watermark, view or failures change.
+    pub(crate) fn wait_until(&self, condition: impl Fn(&Self) -> bool) {
+        let mut guard = self.moved.0.lock();
+        while !condition(self) {
+            self.moved.1.wait(&mut guard);
+        }
+    }
+}
+
+/// Looks something up: in memory on the calling thread; if the disk is needed, on a thread that may block.
+pub(crate) async fn look_up<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    find: impl Fn(&Shared, Tier) -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match find(shared, Tier::Memory) {
+        Err(ReadError::NotInMemory) => {
+            let shared = Arc::clone(shared);
+            blocking(move || find(&shared, Tier::Disk)).await
+        }
+        found => found.map_err(ReadError::into_store_error),
+    }
+}
+
+/// Runs something that blocks where that does no harm.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(ReadError::into_store_error),
+        Err(_) => Err(StoreError::Closed),
+    }
+}
