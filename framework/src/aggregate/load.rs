@@ -1,0 +1,164 @@
+//! Folding an aggregate from its stream.
+
+use std::sync::Arc;
+
+use annalist_core::{EventId, EventStore, Invalid, Read, RecordedEvent, Snapshots, StoreError, StreamId, Version};
+use tracing::Instrument;
+
+use super::{SnapshotRules, State, snapshot::Rule};
+use crate::event::{DecodeError, EventSet};
+
+/// An aggregate as its stream says it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Loaded<A> {
+    /// The state, folded from all events up to `version`.
+    pub state: A,
+    /// The last event of the stream; zero if it has none.
+    pub version: Version,
+    /// The version of the snapshot that it began with.
+    kept: Version,
+}
+
+/// Why an aggregate could not be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The id cannot be part of a stream's name.
+    #[error("the id of the aggregate cannot name a stream")]
+    Id(#[from] Invalid),
+    /// An event of the stream cannot be read. Nothing is decided on half a history: declare the event.
+    #[error("event {version} of stream `{stream}` cannot be read")]
+    Unreadable {
+        /// The stream.
+        stream: StreamId,
+        /// The event.
+        version: Version,
+        /// Why.
+        source: DecodeError,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl LoadError {
+    /// Whether trying again later may help.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Unavailable { .. }) => true,
+            Self::Id(_) | Self::Unreadable { .. } | Self::Store(_) => false,
+        }
+    }
+}
+
+/// Loads aggregates and keeps snapshots of them.
+pub(crate) struct Aggregates {
+    events: Arc<dyn EventStore>,
+    snapshots: Arc<dyn Snapshots>,
+    rules: SnapshotRules,
+}
+
+impl Aggregates {
+    pub(crate) fn new(events: Arc<dyn EventStore>, snapshots: Arc<dyn Snapshots>, rules: SnapshotRules) -> Self {
+        Self { events, snapshots, rules }
+    }
+
+    /// Folds a stream: from its snapshot, if there is one that fits, or else from the beginning.
+    pub(crate) async fn load<A: State>(&self, stream: &StreamId) -> Result<Loaded<A>, LoadError> {
+        let span = tracing::debug_span!("annalist.aggregate", stream_id = %stream);
+        let loading = async {
+            if let Some(loaded) = self.load_snapshot(stream).await? {
+                return Ok(loaded);
+            }
+            let mut loaded = Loaded::default();
+            self.catch_up(stream, &mut loaded).await?;
+            Ok(loaded)
+        };
+        loading.instrument(span).await
+    }
+
+    /// Folds what has been added to the stream since.
+    pub(crate) async fn catch_up<A: State>(&self, stream: &StreamId, loaded: &mut Loaded<A>) -> Result<(), LoadError> {
+        let mut batches = self.events.read(Read::stream(stream.clone(), loaded.version)).await?;
+        loop {
+            let events = batches.next().await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            loaded.fold(stream, &events)?;
+        }
+    }
+
+    /// A snapshot with what was added to the stream since, if it is of this stream and this state's shape.
+    ///
+    /// The stream is read from the snapshot's own event on: if that is not there, with the same identity, the snapshot
+    /// belongs to another history (a restored backup, for example).
+    async fn load_snapshot<A: State>(&self, stream: &StreamId) -> Result<Option<Loaded<A>>, LoadError> {
+        let Some(rule) = self.rules.rule::<A>() else { return Ok(None) };
+        let snapshot = match self.snapshots.load(stream).await {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                tracing::warn!(%error, "the snapshot cannot be read; the stream is read from its beginning");
+                return Ok(None);
+            }
+        };
+        let (version, Some(state)) = (snapshot.version, rule.open(&snapshot)) else { return Ok(None) };
+        let mut batches = self.events.read(Read::stream(stream.clone(), version.previous())).await?;
+        let mut events = batches.next().await?;
+        let Some(own) = events.first() else { return Ok(None) };
+        if (own.version, own.id) != (version, snapshot.event_id) {
+            return Ok(None);
+        }
+        let mut loaded = Loaded { state, version, kept: version };
+        events.remove(0);
+        loaded.fold(stream, &events)?;
+        loop {
+            let events = batches.next().await?;
+            if events.is_empty() {
+                return Ok(Some(loaded));
+            }
+            loaded.fold(stream, &events)?;
+        }
+    }
+
+    /// Keeps a snapshot, if the policy says so; `last` is the identity of the event at `loaded.version`. A snapshot that
+    /// cannot be kept is no failure: the events are recorded.
+    pub(crate) async fn keep<A: State>(&self, stream: &StreamId, loaded: &Loaded<A>, last: EventId) {
+        let due = |rule: &&Rule<A>| rule.is_due(loaded.kept, loaded.version);
+        let Some(rule) = self.rules.rule::<A>().filter(due) else { return };
+        let Some(snapshot) = rule.take(&loaded.state, loaded.version, last) else {
+            tracing::warn!(stream_id = %stream, "the state is too large for a snapshot, or cannot be written as one");
+            return;
+        };
+        if let Err(error) = self.snapshots.save(stream, snapshot).await {
+            tracing::warn!(stream_id = %stream, %error, "the snapshot could not be saved");
+        }
+    }
+}
+
+impl<A: State> Loaded<A> {
+    /// Takes in events just recorded by a decision on this state.
+    pub(crate) fn evolve(&mut self, events: &[A::Event]) {
+        for event in events {
+            self.state.evolve(event);
+            self.version = self.version.next();
+        }
+    }
+
+    fn fold(&mut self, stream: &StreamId, events: &[RecordedEvent]) -> Result<(), LoadError> {
+        for record in events {
+            if record.version != self.version.next() {
+                let detail = format!("stream `{stream}`: version {} follows {}", record.version, self.version);
+                return Err(StoreError::Corrupt { position: record.position, detail }.into());
+            }
+            let event = A::Event::decode(record.type_name(), record.type_version(), record.payload());
+            let unreadable = |source| LoadError::Unreadable { stream: stream.clone(), version: record.version, source };
+            self.state.evolve(&event.map_err(unreadable)?);
+            self.version = record.version;
+        }
+        Ok(())
+    }
+}

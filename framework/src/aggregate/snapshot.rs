@@ -1,0 +1,116 @@
+//! When a folded state is kept, so that a stream need not be read from its beginning, and when a kept one is believed.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt,
+};
+
+use annalist_core::{EventId, Snapshot, Version};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::State;
+use crate::event::EventSet;
+
+/// Largest state that is kept, in bytes, encoded. What is larger is folded anew each time; it should not be an aggregate.
+const STATE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// When snapshots of an aggregate are taken, and which ones fit.
+///
+/// A snapshot is a cache. It is used only if its category and version are the declared ones and the event that it ends
+/// with is in the stream; otherwise the stream is read from its beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "a policy does nothing until it is given to an app"]
+pub struct SnapshotPolicy {
+    every: u64,
+    version: u32,
+}
+
+impl SnapshotPolicy {
+    /// A snapshot whenever so many events (at least one) have been added since the last one. It has version 1.
+    pub const fn every(events: u64) -> Self {
+        Self { every: if events == 0 { 1 } else { events }, version: 1 }
+    }
+
+    /// Increment the version whenever the same events would give another state: when fields of the state change, and
+    /// when `evolve` or an upcast does something else than before. Snapshots of other versions are passed over.
+    pub const fn version(self, version: u32) -> Self {
+        Self { version, ..self }
+    }
+}
+
+/// The policies of all aggregates that have one.
+#[derive(Default)]
+pub(crate) struct SnapshotRules {
+    rules: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    categories: Vec<&'static str>,
+}
+
+impl SnapshotRules {
+    /// Adds a rule. There is one snapshot for a stream, so states that are folded from one category cannot both have
+    /// them: then the category comes back.
+    pub(crate) fn add<A: State + Serialize + DeserializeOwned>(
+        &mut self,
+        policy: SnapshotPolicy,
+    ) -> Result<(), &'static str> {
+        let category = A::Event::CATEGORY;
+        if self.categories.contains(&category) {
+            return Err(category);
+        }
+        self.categories.push(category);
+        let schema = format!("{category}/{}", policy.version);
+        let rule = Rule::<A> { every: policy.every, schema, encode: encode::<A>, decode: decode::<A> };
+        self.rules.insert(TypeId::of::<A>(), Box::new(rule));
+        Ok(())
+    }
+
+    pub(super) fn rule<A: State>(&self) -> Option<&Rule<A>> {
+        self.rules.get(&TypeId::of::<A>())?.downcast_ref()
+    }
+}
+
+/// A policy together with what it takes to carry it out, so that states without snapshots need not be `Serialize`.
+pub(super) struct Rule<A> {
+    every: u64,
+    schema: String,
+    encode: fn(&A) -> Option<Vec<u8>>,
+    decode: fn(&[u8]) -> Option<A>,
+}
+
+impl<A> Rule<A> {
+    /// Whether a stream at `version`, whose last snapshot (if any) was taken at `kept`, is due for another.
+    pub(super) const fn is_due(&self, kept: Version, version: Version) -> bool {
+        version.get() >= kept.get().saturating_add(self.every)
+    }
+
+    pub(super) fn take(&self, state: &A, version: Version, event_id: EventId) -> Option<Snapshot> {
+        let state = (self.encode)(state)?.into();
+        Some(Snapshot { version, event_id, schema: self.schema.clone(), state })
+    }
+
+    /// The state in a snapshot, if it is one of ours. Whether it is one of this stream is for the caller to see.
+    pub(super) fn open(&self, snapshot: &Snapshot) -> Option<A> {
+        (snapshot.schema == self.schema).then(|| (self.decode)(&snapshot.state)).flatten()
+    }
+}
+
+const fn format() -> impl bincode::config::Config {
+    // The limit keeps bytes of another shape from being read as a huge length.
+    bincode::config::standard().with_limit::<STATE_BYTES_MAX>()
+}
+
+fn encode<A: Serialize>(state: &A) -> Option<Vec<u8>> {
+    let bytes = bincode::serde::encode_to_vec(state, format()).ok()?;
+    (bytes.len() <= STATE_BYTES_MAX).then_some(bytes)
+}
+
+fn decode<A: DeserializeOwned>(bytes: &[u8]) -> Option<A> {
+    let (state, read) = bincode::serde::decode_from_slice(bytes, format()).ok()?;
+    (read == bytes.len()).then_some(state)
+}
+
+impl fmt::Debug for SnapshotRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.categories).finish()
+    }
+}

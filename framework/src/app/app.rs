@@ -1,0 +1,146 @@
+//! A running app.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use annalist_core::{Cursor, StoreError};
+use futures_util::future::join_all;
+
+use super::{AppBuilder, Store};
+use crate::{
+    aggregate::{Aggregate, LoadError, Loaded, stream_of},
+    command::{Commands, On},
+    outbox::Relay,
+    projection::{Embedded, Projection, Projections, ViewError, ViewHandle},
+};
+
+/// A running app: it executes commands, keeps views up to date and carries integration events out. Clones share it.
+///
+/// ```
+/// # use annalist::{App, Aggregate, Command, Context, Decide, Decision, Event, State, Store, emit};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Event, Clone, Debug)]
+/// # #[event(category = "account")]
+/// # enum AccountEvent { #[event(name = "money-deposited")] Deposited { cents: u64 } }
+/// # #[derive(Default)]
+/// # struct Account { cents: u64 }
+/// # impl State for Account {
+/// #     type Event = AccountEvent;
+/// #     fn evolve(&mut self, AccountEvent::Deposited { cents }: &AccountEvent) { self.cents += cents }
+/// # }
+/// # impl Aggregate for Account { type Id = String; }
+/// # #[derive(Command, Serialize, Deserialize)]
+/// # #[command(name = "deposit")]
+/// # struct Deposit { cents: u64 }
+/// # #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+/// # enum Never {}
+/// # impl Decide<Deposit> for Account {
+/// #     type Rejection = Never;
+/// #     type Reply = u64;
+/// #     fn decide(&self, command: &Deposit, _: &Context) -> Result<Decision<AccountEvent, u64>, Never> {
+/// #         Ok(emit(AccountEvent::Deposited { cents: command.cents }).reply(self.cents + command.cents))
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = App::open(Store::memory()).start().await?;
+/// let receipt = app.on::<Account>("alice".to_owned()).execute(Deposit { cents: 50 }).key("request-1").await?;
+/// assert_eq!((receipt.reply, receipt.events), (50, 1));
+/// app.shutdown().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct App {
+    parts: Arc<Parts>,
+}
+
+/// What an app consists of.
+pub(super) struct Parts {
+    pub(super) store: Store,
+    pub(super) commands: Arc<Commands>,
+    pub(super) grace: Duration,
+    pub(super) projections: Projections,
+    pub(super) relays: Vec<Relay>,
+}
+
+impl App {
+    /// An app on a store, to be told what belongs to it and then started.
+    pub fn open(store: Store) -> AppBuilder {
+        AppBuilder::new(store)
+    }
+
+    pub(super) fn new(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// One aggregate, to be told something: `app.on::<Account>(id).execute(command).await`.
+    pub fn on<A: Aggregate>(&self, id: A::Id) -> On<A> {
+        On::new(Arc::clone(&self.parts.commands), id)
+    }
+
+    /// An aggregate as its stream says it is now. Decisions do not need this: they load it themselves.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the stream cannot be read.
+    pub async fn load<A: Aggregate>(&self, id: &A::Id) -> Result<Loaded<A>, LoadError> {
+        self.parts.commands.executor.aggregates.load(&stream_of::<A>(id)?).await
+    }
+
+    /// The view of a projection, to be read.
+    ///
+    /// # Errors
+    /// [`ViewError::Unknown`] when the projection does not belong to the app.
+    pub fn view<P: Projection<Model = Embedded>>(&self) -> Result<ViewHandle, ViewError> {
+        self.parts.projections.view::<P>()
+    }
+
+    /// The projections: how far they are; to rebuild one.
+    #[must_use]
+    pub fn projections(&self) -> &Projections {
+        &self.parts.projections
+    }
+
+    /// The relays of the outboxes, in the order in which those were added.
+    #[must_use]
+    pub fn relays(&self) -> &[Relay] {
+        &self.parts.relays
+    }
+
+    /// The store, for what no aggregate or view does.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.parts.store
+    }
+
+    /// The last position of the log.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be told.
+    pub async fn head(&self) -> Result<Cursor, StoreError> {
+        self.parts.store.events.head().await
+    }
+
+    /// Ends all of it, in order: no more commands are taken, those in flight are finished, projections commit the batch
+    /// that they are at, relays finish their window, the store is closed. Whatever does not end within the grace of its
+    /// options is dropped; a command that is still in flight then is told so by the store.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store could not be closed as it should.
+    pub async fn shutdown(&self) -> Result<(), StoreError> {
+        let Parts { store, commands, grace, projections, relays } = &*self.parts;
+        if !commands.gate.close(*grace).await {
+            tracing::warn!(?grace, "commands are still in flight; closing the store under them");
+        }
+        projections.shutdown().await;
+        join_all(relays.iter().map(Relay::shutdown)).await;
+        store.close().await
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("projections", &self.parts.projections)
+            .field("relays", &self.parts.relays.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! The stores that an app stands on.
+
+use std::{fmt, sync::Arc};
+
+use annalist_core::{Checkpoints, EventStore, Snapshots, StoreError};
+use futures_util::future::BoxFuture;
+
+use crate::projection::KeyValueStore;
+
+type Close = Arc<dyn Fn() -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
+
+/// Everything that an app keeps: events, snapshots, the notes of consumers, and the rows of embedded views. Clones share
+/// it.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) events: Arc<dyn EventStore>,
+    pub(super) snapshots: Arc<dyn Snapshots>,
+    pub(super) checkpoints: Arc<dyn Checkpoints>,
+    pub(super) views: Arc<dyn KeyValueStore>,
+    close: Close,
+}
+
+impl Store {
+    /// The store in a folder, made there if need be; views are kept in the folder `views` within.
+    ///
+    /// Blocks while it opens, which after a crash is a fraction of a second: do it when the program starts.
+    ///
+    /// # Errors
+    /// [`OpenError`](crate::OpenError) says what is in the way.
+    #[cfg(feature = "embedded")]
+    pub fn embedded(dir: impl AsRef<std::path::Path>) -> Result<Self, crate::OpenError> {
+        Self::embedded_with(dir, crate::StoreOptions::default())
+    }
+
+    /// [`Store::embedded`] with other options.
+    ///
+    /// # Errors
+    /// As [`Store::embedded`].
+    #[cfg(feature = "embedded")]
+    pub fn embedded_with(
+        dir: impl AsRef<std::path::Path>,
+        options: crate::StoreOptions,
+    ) -> Result<Self, crate::OpenError> {
+        let dir = dir.as_ref();
+        let store = annalist_store::Store::open_with(dir, options)?;
+        let views = annalist_store::KeyValue::open(dir.join("views"))?;
+        let ports = Self::new(store.clone(), Arc::new(views.clone()));
+        Ok(ports.on_close(move || {
+            let (store, views) = (store.clone(), views.clone());
+            Box::pin(async move {
+                // Views first: they only remember what the log says.
+                let closed = tokio::task::spawn_blocking(move || views.close()).await;
+                store.close().await.and(closed.unwrap_or(Err(StoreError::Closed)))
+            })
+        }))
+    }
+
+    /// A store in memory, for tests and trials.
+    #[cfg(feature = "memory")]
+    #[must_use]
+    pub fn memory() -> Self {
+        let store = annalist_memory::MemoryStore::new();
+        let ports = Self::new(store.clone(), Arc::new(crate::projection::MemoryKeyValue::new()));
+        ports.on_close(move || {
+            store.close();
+            Box::pin(std::future::ready(Ok(())))
+        })
+    }
+
+    /// A store made of any implementation of the ports, with embedded views in `views`. An app closes it only as
+    /// [`Store::on_close`] says.
+    #[must_use]
+    pub fn new(store: impl EventStore + Snapshots + Checkpoints + Clone, views: Arc<dyn KeyValueStore>) -> Self {
+        Self {
+            events: Arc::new(store.clone()),
+            snapshots: Arc::new(store.clone()),
+            checkpoints: Arc::new(store),
+            views,
+            close: Arc::new(|| Box::pin(std::future::ready(Ok(())))),
+        }
+    }
+
+    /// The same store, closed by this.
+    #[must_use]
+    pub fn on_close(
+        self,
+        close: impl Fn() -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { close: Arc::new(close), ..self }
+    }
+
+    /// The log: to read it, or to append what no aggregate decides, such as an import of events.
+    #[must_use]
+    pub fn events(&self) -> &Arc<dyn EventStore> {
+        &self.events
+    }
+
+    /// Closes it for all its handles; an app does that when it shuts down.
+    ///
+    /// # Errors
+    /// [`StoreError`] when something could not be finished.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        (self.close)().await
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,44 @@
+//! Annalist: an event-sourced CQRS framework.
+
+// Derived code names the crate, also in the crate's own tests.
+#[cfg(test)]
+extern crate self as annalist;
+
+mod env;
+
+mod event;
+
+mod aggregate;
+mod command;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub mod outbox;
+pub mod projection;
+
+mod app;
+
+pub mod testing;
+
+pub use aggregate::{Aggregate, LoadError, Loaded, SnapshotPolicy, State, stream_of};
+pub use annalist_core::{
+    Append, AppendError, Appended, Cursor, Delivery, EventId, EventStore, Expected, Invalid, Key, Metadata, NewEvent,
+    Position, Read, RecordedEvent, StoreError, StreamId, Tag, Timestamp, Version,
+};
+pub use annalist_macros::{Command, Event};
+#[cfg(feature = "embedded")]
+pub use annalist_store::{Durability, OpenError, StoreOptions};
+pub use app::{App, AppBuilder, StartError, Store};
+pub use command::{
+    Cause, Command, CommandError, CommandId, CommandOptions, Context, Decide, Decision, Execute, ExecuteError, On,
+    Receipt, emit, emit_all, nothing,
+};
+pub use env::{Env, SystemEnv, TestEnv};
+pub use event::{DecodeError, EncodeError, EventSet, Recorded};
+
+/// The tour in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

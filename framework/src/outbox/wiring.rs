@@ -1,0 +1,89 @@
+//! What is published where.
+
+use std::{fmt, sync::Arc};
+
+use annalist_core::{Checkpoints, EventStore, RecordedEvent};
+
+use super::{
+    mapping::{Mapped, Mappings},
+    options::RelayOptions,
+    publisher::Publisher,
+    relay::Relay,
+};
+use crate::event::{EventSet, Recorded};
+
+/// An outbox: one destination and what it gets to see of the log.
+///
+/// ```
+/// # use annalist::outbox::{IntegrationEvent, MapError, MemoryPublisher, Outbox};
+/// # use annalist_core::RecordedEvent;
+/// fn public(event: &RecordedEvent) -> Result<Vec<IntegrationEvent>, MapError> {
+///     match event.type_name() {
+///         "order-placed" => Ok(vec![IntegrationEvent::json("orders.order-placed.v1", event.stream(), "{}")?]),
+///         _ => Ok(vec![]),
+///     }
+/// }
+/// let outbox = Outbox::new(MemoryPublisher::new()).map(public);
+/// ```
+#[must_use = "an outbox does nothing until it is started"]
+pub struct Outbox {
+    pub(super) publisher: Box<dyn Publisher>,
+    pub(super) mappings: Mappings,
+    pub(super) options: RelayOptions,
+}
+
+impl Outbox {
+    /// An outbox to a destination. Nothing is published without a mapping.
+    pub fn new(publisher: impl Publisher) -> Self {
+        Self { publisher: Box::new(publisher), mappings: Mappings::default(), options: RelayOptions::default() }
+    }
+
+    /// Adds a mapping from recorded events, whatever their category. Several mappings are asked in order.
+    ///
+    /// A mapping is a pure function, and for one event always the same: after a restart the event is mapped again, and
+    /// those of its integration events that the broker already holds are left out by their number.
+    pub fn map<M: Mapped>(mut self, map: impl Fn(&RecordedEvent) -> M + Send + Sync + 'static) -> Self {
+        self.mappings.add(map);
+        self
+    }
+
+    /// Adds a mapping from the events of one category, decoded; see [`Outbox::map`].
+    pub fn map_events<E: EventSet, M: Mapped>(
+        mut self,
+        map: impl Fn(&Recorded<E>) -> M + Send + Sync + 'static,
+    ) -> Self {
+        self.mappings.add_typed(map);
+        self
+    }
+
+    /// Works with other options.
+    pub fn options(mut self, options: RelayOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The name of the destination.
+    #[must_use]
+    pub fn destination(&self) -> String {
+        self.publisher.name()
+    }
+
+    /// Starts the relay: a task that follows `log` and keeps its note in `notes`. Returns at once; the broker need not
+    /// be there.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use = "dropping the relay stops it"]
+    pub fn start(self, log: Arc<dyn EventStore>, notes: Arc<dyn Checkpoints>) -> Relay {
+        Relay::start(self, log, notes)
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox")
+            .field("destination", &self.publisher.name())
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

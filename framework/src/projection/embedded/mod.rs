@@ -1,0 +1,241 @@
+//! The embedded read model: rows in an ordered key-value store in the same process.
+
+mod keys;
+mod scan;
+mod tx;
+mod view;
+
+use std::{fmt, ops::ControlFlow, sync::Arc};
+
+use annalist_core::{Cursor, Direction, Position, StoreError};
+use serde::{Serialize, de::DeserializeOwned};
+
+use self::keys::InstanceRow;
+use super::{
+    blocking::blocking,
+    key_value::{Batch, KeyValueStore, Rows, behind_prefix, read_rows},
+    model::{ModelError, ReadModel},
+};
+
+pub use scan::{Scan, ScanSource};
+pub use tx::Tx;
+pub use view::View;
+
+/// An instance of a projection's rows in an embedded key-value store.
+///
+/// Rows and cursor change in one batch. The live instance is the one whose number stands in one row; replacing that
+/// number is how a rebuilt view comes into place.
+#[derive(Clone)]
+pub struct Embedded {
+    key_value: Arc<dyn KeyValueStore>,
+    name: &'static str,
+    version: u32,
+    number: u32,
+}
+
+impl Embedded {
+    /// Opens the rows of a projection: the live instance, if it was filled by this version of the projection; otherwise
+    /// the one that this version has begun to fill, or an empty one. What an interrupted rebuild left is removed; the
+    /// live instance of another version stays until this one is promoted.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the store fails.
+    pub(super) async fn open(
+        key_value: Arc<dyn KeyValueStore>,
+        name: &'static str,
+        version: u32,
+    ) -> Result<Self, ModelError> {
+        Ok(blocking(move || Self::open_now(key_value, name, version)).await?)
+    }
+
+    pub(super) fn open_now(
+        key_value: Arc<dyn KeyValueStore>,
+        name: &'static str,
+        version: u32,
+    ) -> Result<Self, StoreError> {
+        let (live, instances) = read_rows(&*key_value, |rows| Ok((live_number(rows, name)?, instances(rows, name)?)))?;
+        let ours = instances.iter().filter(|(_, row)| row.version == version).map(|(number, _)| *number);
+        let number = match live {
+            Some(live) if ours.clone().any(|number| number == live) => Some(live),
+            _ => ours.max(),
+        };
+        let model = match number {
+            Some(number) => Self { key_value, name, version, number },
+            None => Self::create(key_value, name, version, &instances)?,
+        };
+        let remains = instances.iter().map(|(number, _)| *number);
+        model.drop_instances(remains.filter(|number| *number != model.number && Some(*number) != live))?;
+        Ok(model)
+    }
+
+    /// Makes an empty instance under the next number.
+    fn create(
+        key_value: Arc<dyn KeyValueStore>,
+        name: &'static str,
+        version: u32,
+        instances: &[(u32, InstanceRow)],
+    ) -> Result<Self, StoreError> {
+        let number = instances.iter().map(|(number, _)| *number).max().unwrap_or_default().saturating_add(1);
+        let row = encode(&InstanceRow { version, cursor: Cursor::START })?;
+        key_value.write(Batch::new().put(keys::instance(name, number), row))?;
+        Ok(Self { key_value, name, version, number })
+    }
+
+    fn drop_instances(&self, numbers: impl Iterator<Item = u32>) -> Result<(), StoreError> {
+        let batch = numbers.fold(Batch::new(), |batch, number| {
+            let rows = keys::rows(self.name, number);
+            let end = behind_prefix(&rows).unwrap_or_default();
+            batch.delete(keys::instance(self.name, number)).delete_range(rows..end)
+        });
+        if batch.changes.is_empty() { Ok(()) } else { self.key_value.write(batch) }
+    }
+
+    pub(super) fn cursor_now(&self) -> Result<Cursor, StoreError> {
+        match self.key_value.get(&keys::instance(self.name, self.number))? {
+            Some(row) => Ok(decode::<InstanceRow>(&row)?.cursor),
+            None => Err(damaged(&format!("instance {} of the view `{}` is gone", self.number, self.name))),
+        }
+    }
+
+    pub(super) fn is_live_now(&self) -> Result<bool, StoreError> {
+        let live = self.key_value.get(&keys::live(self.name))?;
+        Ok(live.map(|row| decode::<u32>(&row)).transpose()? == Some(self.number))
+    }
+
+    pub(super) fn shadow_now(&self) -> Result<Self, StoreError> {
+        let instances = read_rows(&*self.key_value, |rows| instances(rows, self.name))?;
+        Self::create(Arc::clone(&self.key_value), self.name, self.version, &instances)
+    }
+
+    pub(super) fn promote_now(&self) -> Result<(), StoreError> {
+        let before = read_rows(&*self.key_value, |rows| live_number(rows, self.name))?;
+        self.key_value.write(Batch::new().put(keys::live(self.name), encode(&self.number)?))?;
+        // Readers see this instance from here on. What follows is only tidying: opening does it again if need be.
+        if let Err(error) = self.drop_instances(before.into_iter().filter(|number| *number != self.number)) {
+            tracing::warn!(projection = self.name, %error, "the old instance is dropped when the view is next opened");
+        }
+        Ok(())
+    }
+
+    pub(super) fn discard_now(&self) -> Result<(), StoreError> {
+        if self.is_live_now()? {
+            let why = format!("the live instance of the view `{}` cannot be discarded", self.name);
+            return Err(StoreError::Unavailable { why });
+        }
+        self.drop_instances(std::iter::once(self.number))
+    }
+
+    pub(super) fn begin_now(&self) -> Result<Tx, StoreError> {
+        let began = self.key_value.get(&keys::instance(self.name, self.number))?;
+        Ok(Tx::new(self.clone(), Arc::clone(&self.key_value), keys::rows(self.name, self.number), began))
+    }
+
+    pub(super) fn commit_now(tx: Tx, cursor: Cursor) -> Result<(), StoreError> {
+        let (model, began) = (tx.model.clone(), tx.began.clone());
+        let (key, row) =
+            (keys::instance(model.name, model.number), encode(&InstanceRow { version: model.version, cursor })?);
+        // A transaction that was dropped while it was being committed may still come through. The guard keeps this one
+        // from applying the same events once more on top of it.
+        model.key_value.write(tx.into_changes().put(key.clone(), row).only_if(key, began))
+    }
+
+    /// Calls `reading` with one consistent state of this instance, live or not.
+    pub(super) fn view_now<T>(&self, reading: impl FnOnce(&View<'_>) -> T) -> Result<T, StoreError> {
+        read_rows(&*self.key_value, |rows| Ok(reading(&View::new(rows, keys::rows(self.name, self.number)))))
+    }
+}
+
+/// Calls `reading` with one consistent state of a projection's live instance; `None` if there is none of this version.
+pub(super) fn read_live<T>(
+    key_value: &dyn KeyValueStore,
+    name: &str,
+    version: u32,
+    reading: impl FnOnce(&View<'_>) -> T,
+) -> Result<Option<T>, StoreError> {
+    read_rows(key_value, |rows| {
+        let Some(number) = live_number(rows, name)? else { return Ok(None) };
+        let row = rows.get(&keys::instance(name, number))?;
+        let ours = row.map(|row| decode::<InstanceRow>(&row)).transpose()?.is_some_and(|row| row.version == version);
+        Ok(ours.then(|| reading(&View::new(rows, keys::rows(name, number)))))
+    })
+}
+
+impl ReadModel for Embedded {
+    type Tx = Tx;
+
+    async fn cursor(&self) -> Result<Cursor, ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.cursor_now()).await?)
+    }
+
+    async fn is_live(&self) -> Result<bool, ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.is_live_now()).await?)
+    }
+
+    async fn begin(&self) -> Result<Tx, ModelError> {
+        // A point read of a row that was just written: not worth a change of threads.
+        Ok(self.begin_now()?)
+    }
+
+    async fn commit(tx: Tx, cursor: Cursor) -> Result<(), ModelError> {
+        Ok(blocking(move || Self::commit_now(tx, cursor)).await?)
+    }
+
+    async fn shadow(&self) -> Result<Self, ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.shadow_now()).await?)
+    }
+
+    async fn promote(&self) -> Result<(), ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.promote_now()).await?)
+    }
+
+    async fn discard(&self) -> Result<(), ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.discard_now()).await?)
+    }
+}
+
+fn live_number(rows: &dyn Rows, name: &str) -> Result<Option<u32>, StoreError> {
+    rows.get(&keys::live(name))?.map(|row| decode(&row)).transpose()
+}
+
+fn instances(rows: &dyn Rows, name: &str) -> Result<Vec<(u32, InstanceRow)>, StoreError> {
+    let start = keys::instances(name);
+    let end = behind_prefix(&start).unwrap_or_default();
+    let (mut found, mut result) = (Vec::new(), Ok(()));
+    rows.scan(&start..&end, Direction::Forward, &mut |key, row| match (keys::instance_number(key), decode(row)) {
+        (Some(number), Ok(row)) => {
+            found.push((number, row));
+            ControlFlow::Continue(())
+        }
+        (_, row) => {
+            result = row.and(Err(damaged("the key of an instance")));
+            ControlFlow::Break(())
+        }
+    })?;
+    result.map(|()| found)
+}
+
+fn encode(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    bincode::serde::encode_to_vec(value, bincode::config::standard()).map_err(|error| damaged(&error.to_string()))
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    let decoded = bincode::serde::decode_from_slice(bytes, bincode::config::standard());
+    decoded.map(|(value, _)| value).map_err(|error| damaged(&error.to_string()))
+}
+
+fn damaged(detail: &str) -> StoreError {
+    let detail =
+        format!("the notes of a view are damaged ({detail}); delete the folder of the views: they are replayed");
+    StoreError::Corrupt { position: Position::ZERO, detail }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Embedded({} version {}, instance {})", self.name, self.version, self.number)
+    }
+}

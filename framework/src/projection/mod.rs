@@ -1,0 +1,61 @@
+//! Projections: read models that follow the log, and are rebuilt from it.
+//!
+//! A [`Projection`] turns events into rows of typed [`Table`]s. Rows and cursor change in one transaction of the read
+//! model's own store, so each event is applied exactly once. A runner per projection follows the log; what cannot be
+//! applied stops that projection alone, right before the event, and is said in its [`ProjectionStatus`].
+//!
+//! A view is an *instance* of a projection's rows. A rebuild fills another one beside it from the whole log, catches up,
+//! and takes its place in one atomic step; cancelled or crashed it leaves no trace. So does a projection whose VERSION
+//! changed: it replays by itself at the next start into an instance of its own, which goes on after a restart where it
+//! was. The old instance stays until the new one is complete, so an older program finds its view again; nobody reads a
+//! view before it was complete once.
+//!
+//! ```text
+//! log ── feed ──► applier ──► instance (projection + read model) ──► published cursor ──► waiting readers
+//!                  retries     one transaction per batch
+//! ```
+
+mod key;
+mod key_value;
+mod table;
+
+mod blocking;
+mod model;
+mod options;
+
+mod embedded;
+
+mod instance;
+
+mod feed;
+
+mod applier;
+
+mod status;
+
+mod runner;
+
+mod rebuild;
+
+mod handle;
+mod running;
+
+mod set;
+
+mod testing;
+
+#[cfg(test)]
+mod tests;
+
+pub use embedded::{Embedded, Scan, ScanSource, Tx, View};
+pub use handle::{ViewError, ViewHandle};
+pub use key::{Descending, KeyPrefix, ViewKey};
+pub use key_value::{Batch, Change, KeyValueStore, MemoryKeyValue, Rows, VisitRow};
+pub use model::{ApplyError, ModelError, Projection, ReadModel};
+pub use options::ProjectionOptions;
+pub use rebuild::{Rebuild, RebuildError, Rebuilt};
+pub use running::Projections;
+pub use set::{ProjectionSet, StartError};
+pub use status::{Progress, ProjectionState, ProjectionStatus};
+pub use table::{RowError, Table};
+pub use testing::{GivenEvent, GivenView, given_view};

@@ -1,0 +1,209 @@
+//! Given events, then rows: tests of projections without a store, a runtime or a clock.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::ControlFlow,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+use annalist_core::{Cursor, Epoch, EventId, NewEvent, Position, RecordedEvent, StoreId, StreamId, Timestamp, Version};
+use uuid::Uuid;
+
+use super::{
+    embedded::{Embedded, Tx, View},
+    key_value::MemoryKeyValue,
+    model::Projection,
+};
+use crate::event::{EventSet, Recorded, recorded_type};
+
+/// When the first event of a test is recorded: 2024-01-01T00:00:00Z. Each further one is a second later.
+const FIRST_MICROS: i64 = 1_704_067_200_000_000;
+
+/// An event that a test gives: by itself, or as `("account-alice", event)` with the stream that it belongs to.
+#[derive(Clone, Debug)]
+pub struct GivenEvent<E> {
+    stream: Option<String>,
+    event: E,
+}
+
+impl<E: EventSet> From<E> for GivenEvent<E> {
+    /// In the stream `category-1`.
+    fn from(event: E) -> Self {
+        Self { stream: None, event }
+    }
+}
+
+impl<E: EventSet> From<(&str, E)> for GivenEvent<E> {
+    fn from((stream, event): (&str, E)) -> Self {
+        Self { stream: Some(stream.to_owned()), event }
+    }
+}
+
+/// Applies events to an empty view in memory, each in a transaction of its own, after a round trip through their bytes.
+///
+/// ```
+/// # use annalist::{EventSet, projection::*};
+/// # fn test<P: Projection<Model = Embedded>>(balances: P, opened: P::Event, deposited: P::Event) {
+/// # const BALANCES: Table<String, i64> = Table::new("balances");
+/// given_view(balances, [("account-alice", opened), ("account-alice", deposited)])
+///     .replayed_twice()
+///     .then(|view| assert_eq!(view.get(&BALANCES, &"alice".to_owned()), Ok(Some(50))));
+/// # }
+/// ```
+///
+/// # Panics
+/// When an event cannot be encoded, decoded or applied, or a stream's name is not valid: the test fails.
+#[track_caller]
+pub fn given_view<P, E>(projection: P, events: impl IntoIterator<Item = E>) -> GivenView<P>
+where
+    P: Projection<Model = Embedded>,
+    E: Into<GivenEvent<P::Event>>,
+{
+    let store = Arc::new(MemoryKeyValue::new());
+    let model = succeed("open the view", Embedded::open_now(store, P::NAME, P::VERSION));
+    succeed("promote the view", model.promote_now());
+    let mut versions = HashMap::<StreamId, Version>::new();
+    let mut log = Vec::new();
+    for (position, given) in (1..).zip(events) {
+        let GivenEvent { stream, event } = given.into();
+        let stream = stream.unwrap_or_else(|| format!("{}-1", P::Event::CATEGORY));
+        let stream = succeed("name the stream", StreamId::new(stream));
+        let version = versions.entry(stream.clone()).or_default();
+        *version = version.next();
+        log.push(record(&stream, &event, Position::new(position), *version));
+    }
+    let given = GivenView { projection, model, log };
+    for event in &given.log {
+        given.apply(&given.model, std::slice::from_ref(event));
+    }
+    given
+}
+
+#[track_caller]
+fn record<E: EventSet>(stream: &StreamId, event: &E, position: Position, version: Version) -> RecordedEvent {
+    let id = EventId::new(Uuid::from_u128(u128::from(position.get())));
+    let seconds = i64::try_from(position.get().saturating_sub(1)).unwrap_or(i64::MAX);
+    let time = Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_add(FIRST_MICROS));
+    let event_type = succeed("name the event", recorded_type(event));
+    let payload = succeed("encode the event", event.encode());
+    let new = NewEvent::new(id, event_type, payload).with_tags(succeed("tag the event", event.tags()));
+    RecordedEvent::record(stream, &new, position, version, time)
+}
+
+/// A view in memory with the given events applied.
+pub struct GivenView<P> {
+    projection: P,
+    model: Embedded,
+    log: Vec<RecordedEvent>,
+}
+
+impl<P: Projection<Model = Embedded>> GivenView<P> {
+    /// Replays the events into a second view, all in one transaction, and checks that it has the same rows: a
+    /// projection may depend on nothing but the events, and not on where a transaction ends.
+    ///
+    /// # Panics
+    /// When the rows differ.
+    #[must_use]
+    #[track_caller]
+    pub fn replayed_twice(self) -> Self {
+        let again = succeed("make a second view", self.model.shadow_now());
+        self.apply(&again, &self.log);
+        let (first, second) = (rows(&self.model), rows(&again));
+        assert!(
+            first == second,
+            "`{}` gives other rows when it is replayed; it depends on something besides the events\n{}",
+            P::NAME,
+            difference(&first, &second)
+        );
+        succeed("drop the second view", again.discard_now());
+        self
+    }
+
+    /// Looks at the view; returns what `look` returns.
+    ///
+    /// # Panics
+    /// When `look` does.
+    #[track_caller]
+    pub fn then<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
+        succeed("read the view", self.model.view_now(look))
+    }
+
+    #[track_caller]
+    fn apply(&self, model: &Embedded, events: &[RecordedEvent]) {
+        let Some(last) = events.last() else { return };
+        let log = Cursor { store: StoreId::new(Uuid::from_u128(1)), epoch: Epoch::FIRST, position: last.position };
+        let mut tx: Tx = succeed("begin", model.begin_now());
+        for event in events {
+            let what = format!("{} at position {} of {}", event.type_name(), event.position, event.stream());
+            let recorded = Recorded::<P::Event>::decode(event.clone(), log.at(event.position));
+            if let Some(recorded) = succeed(&format!("decode {what}"), recorded) {
+                let applied = block_on(self.projection.apply(&recorded, &mut tx));
+                succeed(&format!("apply {what}"), applied);
+            }
+        }
+        succeed("commit", Embedded::commit_now(tx, log));
+    }
+}
+
+type RawRows = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// All rows of an instance, keys from the table's name on.
+#[track_caller]
+fn rows(model: &Embedded) -> RawRows {
+    let mut rows = RawRows::new();
+    let scanned = model.view_now(|view| {
+        view.visit_all(&mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })
+    });
+    succeed("read the rows", scanned.and_then(|scanned| scanned));
+    rows
+}
+
+fn difference(first: &RawRows, second: &RawRows) -> String {
+    let only = |a: &RawRows, b: &RawRows, mark| {
+        let rows = a.iter().filter(|row| !b.contains(row));
+        rows.map(|(key, value)| format!("  {mark} {} = {value:02x?}", key.escape_ascii())).collect::<Vec<_>>()
+    };
+    [only(first, second, "first: "), only(second, first, "second:")].concat().join("\n")
+}
+
+#[track_caller]
+fn succeed<T, E: fmt::Display>(doing: &str, result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("cannot {doing}: {error}"),
+    }
+}
+
+/// Runs a future on this thread. A projection with an embedded view hardly ever waits.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let (mut future, mut context) = (pin!(future), Context::from_waker(&waker));
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+impl<P: Projection> fmt::Debug for GivenView<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GivenView")
+            .field("projection", &P::NAME)
+            .field("events", &self.log.len())
+            .finish_non_exhaustive()
+    }
+}

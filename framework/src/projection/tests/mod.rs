@@ -1,0 +1,17 @@
+//! Projections on stores in memory; one file for each promise, and one that does it all on disk.
+
+#![cfg(feature = "memory")]
+
+mod bank;
+
+#[cfg(feature = "embedded")]
+mod disk;
+mod exactly_once;
+mod failures;
+mod given;
+mod keys;
+mod models;
+mod reading;
+mod rebuilds;
+mod tables;
+mod versions;

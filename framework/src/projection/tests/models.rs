@@ -1,0 +1,131 @@
+//! A read model that is not the embedded one, and loses the answer to a commit.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use annalist_core::Cursor;
+
+use super::bank::{AccountEvent, PATIENCE, World, movements, sum};
+use crate::{
+    event::Recorded,
+    projection::{ApplyError, ModelError, Projection, ReadModel},
+};
+
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+struct Sum {
+    events: u64,
+    sum: i64,
+}
+
+/// One sum and its cursor per instance, as a table of a database would hold them.
+#[derive(Default)]
+struct Database {
+    instances: Mutex<Vec<Option<(Cursor, Sum)>>>,
+    live: Mutex<Option<usize>>,
+    loses_next_answer: AtomicBool,
+}
+
+#[derive(Clone)]
+struct SumModel {
+    database: Arc<Database>,
+    number: usize,
+}
+
+impl SumModel {
+    fn new(database: &Arc<Database>) -> Self {
+        let mut instances = database.instances.lock().unwrap();
+        instances.push(Some((Cursor::START, Sum::default())));
+        Self { database: Arc::clone(database), number: instances.len() - 1 }
+    }
+
+    fn state(&self) -> Option<(Cursor, Sum)> {
+        self.database.instances.lock().unwrap()[self.number]
+    }
+}
+
+struct SumTx(SumModel, Sum);
+
+impl ReadModel for SumModel {
+    type Tx = SumTx;
+
+    async fn cursor(&self) -> Result<Cursor, ModelError> {
+        Ok(self.state().unwrap().0)
+    }
+
+    async fn is_live(&self) -> Result<bool, ModelError> {
+        Ok(*self.database.live.lock().unwrap() == Some(self.number))
+    }
+
+    async fn begin(&self) -> Result<SumTx, ModelError> {
+        Ok(SumTx(self.clone(), self.state().unwrap().1))
+    }
+
+    async fn commit(SumTx(model, sum): SumTx, cursor: Cursor) -> Result<(), ModelError> {
+        model.database.instances.lock().unwrap()[model.number] = Some((cursor, sum));
+        if model.database.loses_next_answer.swap(false, Ordering::SeqCst) {
+            return Err(ModelError::Other("the connection broke".into()));
+        }
+        Ok(())
+    }
+
+    async fn shadow(&self) -> Result<Self, ModelError> {
+        Ok(Self::new(&self.database))
+    }
+
+    async fn promote(&self) -> Result<(), ModelError> {
+        let before = self.database.live.lock().unwrap().replace(self.number);
+        if let Some(before) = before {
+            self.database.instances.lock().unwrap()[before] = None;
+        }
+        Ok(())
+    }
+
+    async fn discard(&self) -> Result<(), ModelError> {
+        self.database.instances.lock().unwrap()[self.number] = None;
+        Ok(())
+    }
+}
+
+struct Sums;
+
+impl Projection for Sums {
+    const NAME: &'static str = "sums";
+    const VERSION: u32 = 1;
+    type Event = AccountEvent;
+    type Model = SumModel;
+
+    async fn apply(&self, event: &Recorded<AccountEvent>, tx: &mut SumTx) -> Result<(), ApplyError> {
+        tx.1.events += 1;
+        match event.event {
+            AccountEvent::Deposited(amount) => tx.1.sum += amount,
+            AccountEvent::Withdrawn(amount) => tx.1.sum -= amount,
+        }
+        Ok(())
+    }
+}
+
+fn live(database: &Database) -> Sum {
+    let number = database.live.lock().unwrap().unwrap();
+    database.instances.lock().unwrap()[number].unwrap().1
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_answer_was_lost_is_not_made_twice() {
+    let world = World::new();
+    let database = Arc::new(Database::default());
+    let mut set = world.set();
+    set.register_with(Sums, SumModel::new(&database));
+    let projections = set.start().await.unwrap();
+    for round in 1..=3 {
+        database.loses_next_answer.store(true, Ordering::SeqCst);
+        let last = world.record(movements(100)).await;
+        projections.reached::<Sums>(last, PATIENCE).await.unwrap();
+        assert_eq!(live(&database), Sum { events: 100 * round, sum: round.cast_signed() * sum(100) });
+    }
+    let before = live(&database);
+    assert_eq!(projections.rebuild::<Sums>().await.unwrap().events, 300);
+    assert_eq!(live(&database), before);
+    assert_eq!(database.instances.lock().unwrap().iter().flatten().count(), 1);
+}

@@ -1,0 +1,137 @@
+//! An app with everything that belongs to one, in memory and on disk.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::time::Duration;
+
+use annalist::{
+    Aggregate, App, Command, Context, Decide, Decision, Event, OpenError, Recorded, SnapshotPolicy, StartError, State,
+    Store, StoreError, emit,
+    outbox::{IntegrationEvent, MemoryPublisher, Outbox},
+    projection::{ApplyError, Embedded, Projection, Table, Tx},
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Clone, Debug)]
+#[event(category = "counter")]
+enum Counted {
+    #[event(name = "counted")]
+    By { steps: u64 },
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Counter(u64);
+
+impl State for Counter {
+    type Event = Counted;
+    fn evolve(&mut self, Counted::By { steps }: &Counted) {
+        self.0 += steps;
+    }
+}
+
+impl Aggregate for Counter {
+    type Id = String;
+}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "count")]
+struct Count(u64);
+
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("never")]
+struct Never;
+
+impl Decide<Count> for Counter {
+    type Rejection = Never;
+    type Reply = u64;
+    fn decide(&self, &Count(steps): &Count, _: &Context) -> Result<Decision<Counted, u64>, Never> {
+        Ok(emit(Counted::By { steps }).reply(self.0 + steps))
+    }
+}
+
+struct Counts;
+
+const COUNTS: Table<String, u64> = Table::new("counts");
+
+impl Projection for Counts {
+    const NAME: &'static str = "counts";
+    const VERSION: u32 = 1;
+    type Event = Counted;
+    type Model = Embedded;
+
+    async fn apply(&self, event: &Recorded<Counted>, tx: &mut Tx) -> Result<(), ApplyError> {
+        let Counted::By { steps } = event.event;
+        tx.update(&COUNTS, &event.record.stream_id().identifier().to_owned(), |count| *count += steps)?;
+        Ok(())
+    }
+}
+
+fn outbox(publisher: &MemoryPublisher) -> Outbox {
+    Outbox::new(publisher.clone()).map_events(|event: &Recorded<Counted>| {
+        vec![IntegrationEvent::json("counters.counted.v1", event.record.stream(), "{}").unwrap()]
+    })
+}
+
+async fn app(store: Store, publisher: &MemoryPublisher) -> App {
+    let app = App::open(store).snapshots::<Counter>(SnapshotPolicy::every(2)).projection(Counts);
+    app.outbox(outbox(publisher)).start().await.unwrap()
+}
+
+/// Counts by `steps`, and checks that everything that hangs on it follows.
+async fn count(app: &App, steps: u64, total: u64) {
+    let id = "a".to_owned();
+    let receipt = app.on::<Counter>(id.clone()).execute(Count(steps)).await.unwrap();
+    assert_eq!(receipt.reply, total);
+    let view = app.view::<Counts>().unwrap().after(receipt.cursor);
+    assert_eq!(view.get(&COUNTS, &id).await, Ok(Some(total)));
+    let relay = app.relays().first().unwrap();
+    tokio::time::timeout(Duration::from_secs(30), relay.published(receipt.cursor)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn everything_works_together_in_memory() {
+    let publisher = MemoryPublisher::new();
+    let app = app(Store::memory(), &publisher).await;
+    for n in 1..=5 {
+        count(&app, 2, n * 2).await;
+    }
+    assert_eq!(app.relays().first().unwrap().status().published, 5);
+    app.projections().rebuild::<Counts>().await.unwrap();
+    count(&app, 1, 11).await;
+    app.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn everything_is_found_again_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let publisher = MemoryPublisher::new();
+    for run in 0..3 {
+        let app = app(Store::embedded(folder.path()).unwrap(), &publisher).await;
+        assert_eq!(app.load::<Counter>(&"a".to_owned()).await.unwrap().state.0, run * 6);
+        for n in 1..=3 {
+            count(&app, 2, run * 6 + n * 2).await;
+        }
+        assert_eq!(app.relays().first().unwrap().status().published, 3, "only what is new is published");
+        app.shutdown().await.unwrap();
+        assert_eq!(app.head().await, Err(StoreError::Closed));
+    }
+}
+
+#[tokio::test]
+async fn a_folder_belongs_to_one_app_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let publisher = MemoryPublisher::new();
+    let app = app(Store::embedded(folder.path()).unwrap(), &publisher).await;
+    let second = Store::embedded(folder.path());
+    assert!(matches!(second, Err(OpenError::Locked { .. })), "{second:?}");
+    app.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_wired_is_refused() {
+    let publisher = MemoryPublisher::new();
+    let twice = App::open(Store::memory()).outbox(outbox(&publisher)).outbox(outbox(&publisher)).start().await;
+    assert!(matches!(twice, Err(StartError::OutboxTwice { .. })), "{twice:?}");
+    let twice = App::open(Store::memory()).projection(Counts).projection(Counts).start().await;
+    let said = twice.unwrap_err().to_string();
+    assert_eq!(said, "two projections are called `counts`; rename one of them");
+}
