@@ -1,0 +1,9 @@
+//! The store in memory passes the conformance suite. It keeps nothing, so that reopening is not its concern.
+
+use tests::subjects::InMemory;
+
+fn store() -> InMemory {
+    InMemory::default()
+}
+
+tests::event_store_conformance!(store);
