@@ -1,0 +1,10 @@
+//! The domain: what an order is and what may happen to it. Pure: no store, no clock, no runtime.
+
+mod order;
+mod values;
+
+pub use order::{Order, OrderEvent, OrderRejected, Pay, Place, Ship};
+pub use values::{Cents, Customer, Date, Month, NotA, OrderId, parse_date};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! The program: `orders import`, `orders rebuild`, `orders report`.
+
+use std::{
+    error::Error,
+    fmt::Write as _,
+    io::{self, IsTerminal, Write},
+    num::NonZeroUsize,
+    path::PathBuf,
+    process::{ExitCode, exit},
+};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use orders::{
+    run::{self, Ended},
+    shop::Nats,
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+use tracing_subscriber::EnvFilter;
+
+const EXIT_CODES: &str = "Exit codes: 0 all done; 1 failed; 2 wrong usage; 3 done, but some rows are bad; \
+    4 done, but events still wait for the broker; 130 interrupted.";
+
+/// A record shop's orders through an event store.
+#[derive(Parser)]
+#[command(after_help = EXIT_CODES)]
+struct Args {
+    /// Where the state lies: the store, the read models, the NATS server's streams, summary.json
+    #[arg(long, global = true, default_value = "target/run")]
+    dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Import a file of orders; what was imported before is not imported again
+    Import {
+        /// A CSV file, gzipped or not, with the columns customer,date,cds,dollars [default: the bundled file]
+        #[arg(long)]
+        file: Option<PathBuf>,
+        /// How many rows are imported at the same time
+        #[arg(long, default_value = "512")]
+        in_flight: NonZeroUsize,
+        /// The NATS server to publish to [default: one of our own]
+        #[arg(long, env = "NATS_URL", hide_env_values = true)]
+        nats_url: Option<String>,
+        /// `off`: publish nothing, the events wait
+        #[arg(long, env = "NATS", default_value = "on")]
+        nats: Switch,
+    },
+    /// Drop the read models and replay them from the log
+    Rebuild,
+    /// Show what the read models say
+    Report,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Args { dir, command } = Args::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+    let ended = async {
+        let stop = listen()?;
+        match command {
+            Command::Import { file, in_flight, nats_url, nats } => {
+                let nats = match (nats, nats_url.filter(|url| !url.is_empty())) {
+                    (Switch::Off, _) => Nats::Off,
+                    (Switch::On, Some(url)) => Nats::At(url),
+                    (Switch::On, None) => Nats::Local,
+                };
+                run::import_file(&dir, file, in_flight, nats, stop).await
+            }
+            Command::Rebuild => run::rebuild(&dir, stop).await,
+            Command::Report => run::report(&dir).await,
+        }
+    };
+    match ended.await {
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::BadRows) => ExitCode::from(3),
+        Ok(Ended::EventsWait) => ExitCode::from(4),
+        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            let mut text = format!("error: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                _ = write!(text, ": {cause}");
+                source = cause.source();
+            }
+            _ = writeln!(io::stderr(), "{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Watches for Ctrl-C and SIGTERM. The first asks to finish what is in flight; the second ends the program at once,
+/// which harms nothing.
+fn listen() -> Result<watch::Receiver<bool>, Box<dyn Error>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        either(&mut interrupt, &mut terminate).await;
+        _ = writeln!(io::stderr(), "finishing what is in flight; once more to stop at once");
+        stop.send_replace(true);
+        either(&mut interrupt, &mut terminate).await;
+        exit(130);
+    });
+    Ok(stopped)
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
