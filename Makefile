@@ -1,0 +1,74 @@
+# What one does with this repository; `make help` lists it.
+# Everything here is plain cargo underneath, with what the C++ part of the build needs put in the environment.
+
+.DEFAULT_GOAL := help
+.PHONY: help run rebuild test test-all torture verify bench deny fmt tools
+
+# RocksDB is fifteen minutes of C++; ccache makes the second build of it one minute. Cargo compiles it again when CC
+# changes, so use either these targets or the same two variables in your shell.
+ifneq ($(shell command -v ccache 2>/dev/null),)
+ifeq ($(origin CC),default)
+export CC := ccache gcc
+export CXX := ccache g++
+endif
+endif
+
+# Written by tools/setup.sh: only what this machine needs beyond that (where libclang is, which toolchain to use).
+ifneq ($(filter-out help fmt,$(MAKECMDGOALS)),)
+include .tools/env.mk
+.tools/env.mk: tools/setup.sh
+	@tools/setup.sh
+endif
+
+CARGO ?= cargo
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+ifneq ($(NEXTEST),)
+RUN_TESTS = $(CARGO) nextest run --workspace --no-fail-fast
+else
+RUN_TESTS = $(CARGO) test --workspace --lib --bins --tests --no-fail-fast
+endif
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+run: tools ## the main job: import the orders, keep the read models, publish to NATS
+	$(CARGO) run --release --package orders -- import
+
+rebuild: tools ## drop the read models of the main job and replay the log into new ones
+	$(CARGO) run --release --package orders -- rebuild
+
+# The runner's summary comes last, so that it stands at the end of a log.
+test: tools ## every test in its short form (under ten minutes from a warm cache)
+	$(CARGO) test --workspace --doc
+	$(RUN_TESTS)
+
+test-all: export ANNALIST_CASES ?= 4096
+test-all: export ANNALIST_CRASH_ROUNDS ?= 200
+test-all: test ## every test in its long form
+
+torture: export ANNALIST_CRASH_ROUNDS ?= 2000
+torture: tools ## the crash tests alone, for hours: kill, reopen, audit
+	$(CARGO) test --package tests --test 'crash*' -- --nocapture
+
+verify: tools ## what must hold before a change lands: format, lints, documentation, tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) check --package annalist --no-default-features
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	$(MAKE) deny test
+
+bench: tools ## measure the disk and the store; docs/performance.md says how to read the tables
+	$(CARGO) bench --package benches
+
+deny: ## licences, sources and who may depend on what, if cargo-deny is installed
+	@if command -v cargo-deny >/dev/null 2>&1; then \
+		$(CARGO) deny check bans licenses sources; \
+	else \
+		echo "cargo-deny is not installed: skipped (tests/tests/architecture.rs checks who depends on whom)"; \
+	fi
+
+fmt: ## format all Rust code
+	$(CARGO) fmt --all
+
+tools: ## install or find what the build and the tests need beside a Rust toolchain
+	@tools/setup.sh
