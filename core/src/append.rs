@@ -9,6 +9,7 @@ use crate::{
     event::NewEvent,
     limits,
     position::{Cursor, Position, Version},
+    query::{Condition, Query},
     record,
     stream::StreamId,
     text,
@@ -156,12 +157,14 @@ pub struct Entry {
 pub struct Append {
     /// What is written and what is guarded, in order.
     pub entries: Vec<Entry>,
+    /// What must not be in the log. The append's own events do not count.
+    pub conditions: Vec<Condition>,
     /// Makes it recognisable when it comes again.
     pub keyed: Option<Keyed>,
 }
 
 impl Append {
-    /// An empty append; useless until it has an entry or a key.
+    /// An empty append; useless until it has an entry, a condition or a key.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -178,6 +181,26 @@ impl Append {
     #[must_use]
     pub fn guard(self, stream: StreamId, expected: Expected) -> Self {
         self.events(stream, expected, [])
+    }
+
+    /// Adds a condition: nothing that matches `query` may stand behind `after`, which is what the decision has seen (the
+    /// [`head`](crate::Batches::head) of what was read). With [`Cursor::START`] nothing at all may match.
+    ///
+    /// ```
+    /// # use annalist_core::{Append, Cursor, EventId, EventType, Expected, NewEvent, Query, StreamId, Tag};
+    /// # let home = StreamId::new("user-7")?;
+    /// let name = Tag::new("username:ada")?;
+    /// let registered = NewEvent::new(EventId::generate(), EventType::new("user-registered")?, "{}");
+    /// let append = Append::new()
+    ///     .events(home, Expected::NoStream, [registered.with_tags([name.clone()])])
+    ///     .unless(Query::tags([name]), Cursor::START);
+    /// assert!(append.check().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn unless(mut self, query: impl Into<Query>, after: Cursor) -> Self {
+        self.conditions.push(Condition { query: query.into(), after });
+        self
     }
 
     /// Records the append once: repeated with the same key and fingerprint it is answered with what was recorded, and
@@ -209,11 +232,13 @@ impl Append {
     /// # Errors
     /// [`AppendError::Invalid`] when there is nothing to do; [`AppendError::TooLarge`] names the limit that is exceeded.
     pub fn check(&self) -> Result<usize, AppendError> {
-        if self.entries.is_empty() && self.keyed.is_none() {
+        if self.entries.is_empty() && self.conditions.is_empty() && self.keyed.is_none() {
             return Err(Invalid::EmptyAppend.into());
         }
         at_most("streams in one append", self.entries.len(), limits::APPEND_ENTRIES_MAX)?;
         at_most("events in one append", self.event_count(), limits::APPEND_EVENTS_MAX)?;
+        at_most("conditions on one append", self.conditions.len(), limits::APPEND_CONDITIONS_MAX)?;
+        self.conditions.iter().try_for_each(|condition| condition.query.check())?;
         for stream in self.entries.iter().map(|entry| &entry.stream) {
             if stream.as_str().starts_with('$') {
                 return Err(Invalid::Reserved { what: "stream", value: stream.to_string() }.into());

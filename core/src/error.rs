@@ -3,6 +3,7 @@
 use crate::{
     append::{Expected, Key},
     position::{Cursor, Position, Version},
+    query::Query,
     stream::StreamId,
 };
 
@@ -60,9 +61,22 @@ pub enum Invalid {
         /// The type's name.
         name: String,
     },
-    /// An append without entries and without a key.
-    #[error("the append is empty; add events, a guard or a key")]
+    /// An append without entries, conditions and key.
+    #[error("the append is empty; add events, a guard, a condition or a key")]
     EmptyAppend,
+    /// A query without items.
+    #[error("the query has no item and would match nothing; add an item, or use `Query::all()`")]
+    EmptyQuery,
+    /// There is more of something than is allowed.
+    #[error("there are {actual} {what}; at most {limit} are allowed")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        actual: usize,
+        /// How many there may be.
+        limit: usize,
+    },
 }
 
 /// Why an append was not acknowledged.
@@ -78,6 +92,17 @@ pub enum AppendError {
         expected: Expected,
         /// Its last version; zero if it does not exist.
         actual: Version,
+    },
+    /// A condition does not hold: something that it forbids is in the log. Nothing was written. Load what is new, decide
+    /// again.
+    #[error("conflict: the event at position {first} matches condition {number} of the append ({query})")]
+    ConditionFailed {
+        /// Which condition, counted from 1 in the order of [`Append::conditions`](crate::Append::conditions).
+        number: usize,
+        /// Its query.
+        query: Query,
+        /// The first event behind the condition's cursor that matches.
+        first: Position,
     },
     /// The key was recorded with another fingerprint. Nothing was written. Use another key for another request.
     #[error("the key `{key}` was used before for another request; use a new key")]
@@ -129,13 +154,25 @@ impl AppendError {
         match self {
             Self::Unavailable { .. } | Self::Store(StoreError::Unavailable { .. }) => true,
             Self::Conflict { .. }
+            | Self::ConditionFailed { .. }
             | Self::KeyReused { .. }
             | Self::Invalid(_)
             | Self::TooLarge { .. }
             | Self::Unknown { .. }
             | Self::Poisoned { .. }
-            | Self::Store(StoreError::ForeignCursor { .. } | StoreError::Corrupt { .. } | StoreError::Closed) => false,
+            | Self::Store(
+                StoreError::Invalid(_)
+                | StoreError::ForeignCursor { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::Closed,
+            ) => false,
         }
+    }
+
+    /// Whether what the append rested on has changed: load what is new and decide again.
+    #[must_use]
+    pub const fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::ConditionFailed { .. })
     }
 }
 
@@ -149,6 +186,9 @@ pub enum StoreError {
         /// What is in the way.
         why: String,
     },
+    /// What to read breaks a rule. Change it.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The cursor belongs to another store, to another epoch, or lies beyond the head. Rebuild the view that holds
     /// it; for a consumer of a broker, read the broker's last message and continue from there.
     #[error(

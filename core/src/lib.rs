@@ -16,11 +16,13 @@ mod event;
 mod metadata;
 
 mod append;
+mod query;
 mod record;
 mod recorded;
 
 mod error;
 mod read;
+mod statistics;
 
 mod store;
 
@@ -28,13 +30,16 @@ pub use append::{Append, Appended, Entry, Expected, Fingerprint, Key, Keyed, Out
 pub use error::{AppendError, Invalid, StoreError};
 pub use event::{ContentType, EventId, EventType, NewEvent, Tag, Timestamp};
 pub use limits::{
-    APPEND_BYTES_MAX, APPEND_ENTRIES_MAX, APPEND_EVENTS_MAX, EVENT_TAGS_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX,
-    OUTCOME_BYTES_MAX, PAYLOAD_BYTES_MAX, TAGS_BYTES_MAX, TYPE_BYTES_MAX,
+    APPEND_BYTES_MAX, APPEND_CONDITIONS_MAX, APPEND_ENTRIES_MAX, APPEND_EVENTS_MAX, EVENT_TAGS_MAX, METADATA_BYTES_MAX,
+    NAME_BYTES_MAX, OUTCOME_BYTES_MAX, PAYLOAD_BYTES_MAX, QUERY_ITEMS_MAX, QUERY_NAMES_MAX, TAGS_BYTES_MAX,
+    TYPE_BYTES_MAX,
 };
 pub use metadata::Metadata;
 pub use position::{Cursor, Epoch, Position, StoreId, Version};
+pub use query::{Condition, Query, QueryItem, Within};
 pub use read::{Direction, Read, Source};
 pub use record::{Body, MalformedBody, body_len, encode_body};
 pub use recorded::RecordedEvent;
+pub use statistics::Statistics;
 pub use store::{Batches, Checkpoints, Delivery, EventStore, Snapshot, Snapshots, Subscription};
-pub use stream::{SYSTEM_STREAM, StreamId};
+pub use stream::{SYSTEM_STREAM, StreamId, category};

@@ -28,6 +28,15 @@ pub const APPEND_EVENTS_MAX: usize = 16_384;
 /// Most streams in one append, guards included.
 pub const APPEND_ENTRIES_MAX: usize = 1024;
 
+/// Most conditions on one append. Each is looked up by the caller and again by the sequencer.
+pub const APPEND_CONDITIONS_MAX: usize = 16;
+
+/// Most items of one query.
+pub const QUERY_ITEMS_MAX: usize = 64;
+
+/// Most names of one query: types, tags, categories and streams together. Each is a look-up in the index.
+pub const QUERY_NAMES_MAX: usize = 256;
+
 /// Largest recorded outcome of a keyed append, in bytes. It is a reply, not a document.
 pub const OUTCOME_BYTES_MAX: usize = 64 * 1024;
 

@@ -2,6 +2,7 @@
 
 use crate::{
     position::{Position, Version},
+    query::Query,
     stream::StreamId,
 };
 
@@ -29,6 +30,13 @@ pub enum Source {
         stream: StreamId,
         /// Exclusive: where a forward read begins after, where a backward read begins before.
         bound: Version,
+    },
+    /// The events that match a query.
+    Query {
+        /// Which events.
+        query: Query,
+        /// Exclusive: where a forward read begins after, where a backward read begins before.
+        bound: Position,
     },
 }
 
@@ -67,6 +75,20 @@ impl Read {
     #[must_use]
     pub const fn stream_backward(stream: StreamId, before: Version) -> Self {
         Self { source: Source::Stream { stream, bound: before }, direction: Direction::Backward, limit: u64::MAX }
+    }
+
+    /// The events that match a query behind `after`, oldest first. [`Position::ZERO`] begins at the beginning.
+    #[must_use]
+    pub fn query(query: impl Into<Query>, after: Position) -> Self {
+        let source = Source::Query { query: query.into(), bound: after };
+        Self { source, direction: Direction::Forward, limit: u64::MAX }
+    }
+
+    /// The events that match a query before `before`, newest first. [`Position::MAX`] begins at the end.
+    #[must_use]
+    pub fn query_backward(query: impl Into<Query>, before: Position) -> Self {
+        let source = Source::Query { query: query.into(), bound: before };
+        Self { source, direction: Direction::Backward, limit: u64::MAX }
     }
 
     /// The same read, of at most `limit` events.

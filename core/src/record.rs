@@ -156,7 +156,7 @@ impl Body {
     }
 
     /// The tags, in the order in which they were given.
-    pub fn tags(&self) -> impl Iterator<Item = &str> {
+    pub fn tags(&self) -> impl Iterator<Item = &str> + Clone {
         Tags(self.part(self.content_type_end, self.tags_end)).filter_map(|tag| std::str::from_utf8(tag).ok())
     }
 
@@ -185,6 +185,7 @@ impl Body {
     }
 }
 
+#[derive(Clone)]
 struct Tags<'a>(&'a [u8]);
 
 impl<'a> Iterator for Tags<'a> {

@@ -9,7 +9,7 @@ use crate::{
     metadata::Metadata,
     position::{Position, Version},
     record::{self, Body},
-    stream::StreamId,
+    stream::{StreamId, category},
 };
 
 /// An event as the log holds it. Cloning is cheap: the names and the payload share the bytes of the page they lie in.
@@ -60,8 +60,7 @@ impl RecordedEvent {
     /// The stream's category: what stands before the first `-`.
     #[must_use]
     pub fn category(&self) -> &str {
-        let stream = self.body.stream();
-        stream.split_once('-').map_or(stream, |(category, _)| category)
+        category(self.body.stream())
     }
 
     /// The declared name of its type.
@@ -83,7 +82,7 @@ impl RecordedEvent {
     }
 
     /// Its tags, in the order in which they were given.
-    pub fn tags(&self) -> impl Iterator<Item = &str> {
+    pub fn tags(&self) -> impl Iterator<Item = &str> + Clone {
         self.body.tags()
     }
 

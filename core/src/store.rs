@@ -8,10 +8,12 @@ use bytes::Bytes;
 use crate::{
     append::{Append, Appended, Key, Outcome},
     error::{AppendError, StoreError},
-    event::EventId,
-    position::{Cursor, Version},
+    event::{EventId, Timestamp},
+    position::{Cursor, Position, Version},
+    query::Query,
     read::Read,
     recorded::RecordedEvent,
+    statistics::Statistics,
     stream::StreamId,
 };
 
@@ -27,7 +29,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// Records an append whole or not at all.
     ///
     /// Key first: if the key is recorded with the same fingerprint the recorded answer comes back, whatever the
-    /// streams look like by now. Then the entries in order, each seeing those before it.
+    /// streams look like by now. Then the entries in order, each seeing those before it. Then the conditions in order,
+    /// none of which sees the append's own events.
     ///
     /// # Errors
     /// Each kind of [`AppendError`] says what to do about it.
@@ -42,26 +45,44 @@ pub trait EventStore: Send + Sync + 'static {
     /// Begins a finite read. A stream that does not exist has no events.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be read.
+    /// [`StoreError::Invalid`] when a query breaks a rule; otherwise when it cannot be read.
     async fn read(&self, read: Read) -> Result<Box<dyn Batches>, StoreError>;
 
-    /// Follows the log behind `after`: first history, then what is recorded from now on, in order, without a gap or a
-    /// repetition.
+    /// Follows the events that match a query behind `after`: first history, then what is recorded from now on, in order,
+    /// without a gap or a repetition.
     ///
     /// # Errors
-    /// [`StoreError::ForeignCursor`] when the cursor does not belong to this log.
-    async fn subscribe(&self, after: Cursor) -> Result<Box<dyn Subscription>, StoreError>;
+    /// [`StoreError::ForeignCursor`] when the cursor does not belong to this log, [`StoreError::Invalid`] when the query
+    /// breaks a rule.
+    async fn subscribe(&self, query: Query, after: Cursor) -> Result<Box<dyn Subscription>, StoreError>;
 
     /// The last durable position.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be told.
     async fn head(&self) -> Result<Cursor, StoreError>;
+
+    /// The last position whose event was recorded before `time`: reading behind it begins with the first event of that time
+    /// or later.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log cannot be read.
+    async fn position_before(&self, time: Timestamp) -> Result<Position, StoreError>;
+
+    /// What the store holds and what that costs.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be told.
+    async fn statistics(&self) -> Result<Statistics, StoreError>;
 }
 
 /// A finite read in progress.
 #[async_trait]
 pub trait Batches: Send {
+    /// The head of the log when the read began: everything up to there is part of the read, nothing behind it. It is what a
+    /// decision that rests on a whole read puts into the condition of its append.
+    fn head(&self) -> Cursor;
+
     /// The next events, in order; empty when there are no more. Batches are of a size that suits the store.
     ///
     /// # Errors
@@ -77,6 +98,10 @@ pub enum Delivery {
     /// Everything up to here has been delivered and there is nothing more at present. Comes once at each edge: when
     /// history ends, and again after each time that the subscriber has caught up with new events.
     CaughtUp(Cursor),
+    /// Nothing between the last delivery and here matches the query. Comes now and then while only others' events are
+    /// recorded, and soon after the log has come to rest, so that a consumer which saves it need not pass over the same
+    /// events again. What was said to be caught up still is.
+    Checkpoint(Cursor),
 }
 
 /// A subscription in progress. Dropping it ends it.
@@ -103,6 +128,9 @@ pub struct Snapshot {
 }
 
 /// A cache of folded states. Losing all of it costs time, never an event.
+///
+/// A snapshot is valid only for its stream, its version and the identity of the event at that version: whoever loads one
+/// reads the stream from that very event on, and falls back to the whole stream if another event stands there.
 #[async_trait]
 pub trait Snapshots: Send + Sync + 'static {
     /// The last snapshot saved for a stream, if it is still there.
@@ -145,10 +173,16 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
     async fn read(&self, read: Read) -> Result<Box<dyn Batches>, StoreError> {
         (**self).read(read).await
     }
-    async fn subscribe(&self, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
-        (**self).subscribe(after).await
+    async fn subscribe(&self, query: Query, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
+        (**self).subscribe(query, after).await
     }
     async fn head(&self) -> Result<Cursor, StoreError> {
         (**self).head().await
+    }
+    async fn position_before(&self, time: Timestamp) -> Result<Position, StoreError> {
+        (**self).position_before(time).await
+    }
+    async fn statistics(&self) -> Result<Statistics, StoreError> {
+        (**self).statistics().await
     }
 }

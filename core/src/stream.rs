@@ -57,7 +57,7 @@ impl StreamId {
     /// What stands before the first `-`.
     #[must_use]
     pub fn category(&self) -> &str {
-        self.0.split_once('-').map_or(&*self.0, |(category, _)| category)
+        category(&self.0)
     }
 
     /// What stands behind the first `-`; empty for a name without one.
@@ -65,4 +65,10 @@ impl StreamId {
     pub fn identifier(&self) -> &str {
         self.0.split_once('-').map_or("", |(_, identifier)| identifier)
     }
+}
+
+/// What stands before the first `-` of a stream's name; a name without one is its own category.
+#[must_use]
+pub fn category(stream: &str) -> &str {
+    stream.split_once('-').map_or(stream, |(category, _)| category)
 }
