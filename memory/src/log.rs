@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use annalist_core::{
     Append, AppendError, Appended, ContentType, Cursor, EventId, EventType, Fingerprint, Key, NewEvent, Outcome,
-    Position, RecordedEvent, StreamId, Timestamp, Version,
+    Position, Query, RecordedEvent, Statistics, StoreError, StreamId, Timestamp, Version, body_len,
 };
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ pub(crate) struct Log {
     /// The positions of each stream's events, by version.
     streams: HashMap<StreamId, Vec<Position>>,
     keys: HashMap<Key, Outcome>,
+    bytes: u64,
     time: Timestamp,
     /// Tells subscriptions of the head; dropping it tells them that the store is closed.
     announce: watch::Sender<Position>,
@@ -39,6 +40,23 @@ impl Log {
         self.keys.get(key)
     }
 
+    /// The events behind `after` that match a query, in order.
+    pub(crate) fn matching(&self, query: &Query, after: Position) -> impl DoubleEndedIterator<Item = &RecordedEvent> {
+        let behind = self.events.get(usize::try_from(after.get()).unwrap_or(usize::MAX)..).unwrap_or_default();
+        behind.iter().filter(|event| query.matches(event))
+    }
+
+    pub(crate) fn position_before(&self, time: Timestamp) -> Position {
+        Position::new(self.events.partition_point(|event| event.time < time) as u64)
+    }
+
+    pub(crate) fn statistics(&self, origin: Cursor) -> Statistics {
+        let mut statistics = Statistics::at(origin.at(self.head()));
+        statistics.streams = self.streams.len() as u64;
+        statistics.event_bytes = self.bytes;
+        statistics
+    }
+
     pub(crate) fn announcements(&self) -> watch::Receiver<Position> {
         self.announce.subscribe()
     }
@@ -51,6 +69,7 @@ impl Log {
             return repetition(&keyed.key, keyed.fingerprint, outcome);
         }
         self.check(&append)?;
+        self.check_conditions(&append, origin)?;
         self.time = self.time.max(now);
         let after = self.head();
         let mut streams: Vec<(StreamId, Version)> = Vec::new();
@@ -93,6 +112,21 @@ impl Log {
         Ok(())
     }
 
+    /// Whether nothing that a condition forbids is there.
+    fn check_conditions(&self, append: &Append, origin: Cursor) -> Result<(), AppendError> {
+        let head = origin.at(self.head());
+        for (number, condition) in (1..).zip(&append.conditions) {
+            if !condition.after.fits(&head) {
+                return Err(StoreError::ForeignCursor { cursor: condition.after, head }.into());
+            }
+            if let Some(found) = self.matching(&condition.query, condition.after()).next() {
+                let query = condition.query.clone();
+                return Err(AppendError::ConditionFailed { number, query, first: found.position });
+            }
+        }
+        Ok(())
+    }
+
     fn version(&self, stream: &StreamId) -> Version {
         Version::new(self.stream(stream).len() as u64)
     }
@@ -100,6 +134,7 @@ impl Log {
     fn record(&mut self, stream: &StreamId, event: &NewEvent) -> Version {
         let (position, version) = (self.head().next(), self.version(stream).next());
         self.events.push(RecordedEvent::record(stream, event, position, version, self.time));
+        self.bytes += body_len(stream, event) as u64;
         self.streams.entry(stream.clone()).or_default().push(position);
         version
     }

@@ -1,31 +1,47 @@
 //! Reads and subscriptions.
 
-use std::sync::Weak;
+use std::{sync::Weak, time::Duration};
 
 use annalist_core::{
-    Batches, Cursor, Delivery, Direction, Position, Read, RecordedEvent, Source, StoreError, Subscription,
+    Batches, Cursor, Delivery, Direction, Position, Query, Read, RecordedEvent, Source, StoreError, Subscription,
 };
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use crate::{log::Log, store::Inner};
 
 /// Events in one batch: few, so that tests meet the borders between batches.
 const BATCH_EVENTS: usize = 256;
+/// How long a subscriber is left without news of how far others' events were passed over.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The positions that a read delivers, in order: what it sees is settled when it begins.
-pub(crate) fn positions(log: &Log, read: &Read) -> Vec<Position> {
-    // Both sources count densely from 1: the log its positions, a stream its versions.
-    match &read.source {
+pub(crate) fn positions(log: &Log, read: &Read) -> Result<Vec<Position>, StoreError> {
+    Ok(match &read.source {
+        // Both sources count densely from 1: the log its positions, a stream its versions.
         Source::All { bound } => ordinals(read, bound.get(), log.head().get()).map(Position::new).collect(),
         Source::Stream { stream, bound } => {
             let places = log.stream(stream);
             let place = |version: u64| places.get(usize::try_from(version.checked_sub(1)?).ok()?).copied();
             ordinals(read, bound.get(), places.len() as u64).filter_map(place).collect()
         }
+        Source::Query { query, bound } => {
+            query.check()?;
+            let limit = usize::try_from(read.limit).unwrap_or(usize::MAX);
+            match read.direction {
+                Direction::Forward => log.matching(query, *bound).map(|event| event.position).take(limit).collect(),
+                Direction::Backward => {
+                    let before = log.matching(query, Position::ZERO).rev().map(|event| event.position);
+                    before.filter(|position| position < bound).take(limit).collect()
+                }
+            }
+        }
         // No other source exists so far.
         _ => Vec::new(),
-    }
+    })
 }
 
 fn ordinals(read: &Read, bound: u64, last: u64) -> Box<dyn Iterator<Item = u64>> {
@@ -40,11 +56,16 @@ fn ordinals(read: &Read, bound: u64, last: u64) -> Box<dyn Iterator<Item = u64>>
 /// A finite read in progress.
 pub(crate) struct Finite {
     pub(crate) store: Weak<Inner>,
+    pub(crate) head: Cursor,
     pub(crate) positions: std::vec::IntoIter<Position>,
 }
 
 #[async_trait]
 impl Batches for Finite {
+    fn head(&self) -> Cursor {
+        self.head
+    }
+
     async fn next(&mut self) -> Result<Vec<RecordedEvent>, StoreError> {
         let store = self.store.upgrade().ok_or(StoreError::Closed)?;
         let log = store.log()?;
@@ -56,10 +77,13 @@ impl Batches for Finite {
 pub(crate) struct Follow {
     pub(crate) store: Weak<Inner>,
     pub(crate) announcements: watch::Receiver<Position>,
-    /// The last position that was delivered.
+    pub(crate) query: Query,
+    /// Everything up to here was delivered or does not match.
     pub(crate) after: Cursor,
     /// Whether it was said that there is nothing behind `after`.
     pub(crate) at_edge: bool,
+    /// When to say how far events were passed over, if some were.
+    pub(crate) checkpoint_due: Option<Instant>,
 }
 
 impl Follow {
@@ -67,16 +91,21 @@ impl Follow {
     fn delivery(&mut self) -> Result<Option<Delivery>, StoreError> {
         let store = self.store.upgrade().ok_or(StoreError::Closed)?;
         let log = store.log()?;
-        let behind = self.after.position.get() + 1..=log.head().get();
-        let events: Vec<_> =
-            behind.take(BATCH_EVENTS).filter_map(|position| log.event(Position::new(position)).cloned()).collect();
+        let events: Vec<_> = log.matching(&self.query, self.after.position).take(BATCH_EVENTS).cloned().collect();
         if let Some(last) = events.last() {
             self.after = self.after.at(last.position);
-            self.at_edge = false;
+            (self.at_edge, self.checkpoint_due) = (false, None);
             return Ok(Some(Delivery::Events(events)));
         }
-        let said = std::mem::replace(&mut self.at_edge, true);
-        Ok((!said).then_some(Delivery::CaughtUp(self.after)))
+        if self.after.position < log.head() {
+            self.after = self.after.at(log.head());
+            self.checkpoint_due.get_or_insert_with(|| Instant::now() + CHECKPOINT_INTERVAL);
+        }
+        if self.at_edge {
+            return Ok(None);
+        }
+        (self.at_edge, self.checkpoint_due) = (true, None);
+        Ok(Some(Delivery::CaughtUp(self.after)))
     }
 }
 
@@ -89,7 +118,15 @@ impl Subscription for Follow {
             if let Some(delivery) = self.delivery()? {
                 return Ok(delivery);
             }
-            self.announcements.changed().await.map_err(|_| StoreError::Closed)?;
+            let due = self.checkpoint_due.unwrap_or_else(Instant::now);
+            tokio::select! {
+                biased;
+                () = sleep_until(due), if self.checkpoint_due.is_some() => {
+                    self.checkpoint_due = None;
+                    return Ok(Delivery::Checkpoint(self.after));
+                }
+                changed = self.announcements.changed() => changed.map_err(|_| StoreError::Closed)?,
+            }
         }
     }
 }

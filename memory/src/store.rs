@@ -3,8 +3,8 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use annalist_core::{
-    Append, AppendError, Appended, Batches, Checkpoints, Cursor, Epoch, EventStore, Key, Outcome, Position, Read,
-    Snapshot, Snapshots, StoreError, StoreId, StreamId, Subscription, Timestamp,
+    Append, AppendError, Appended, Batches, Checkpoints, Cursor, Epoch, EventStore, Key, Outcome, Position, Query,
+    Read, Snapshot, Snapshots, Statistics, StoreError, StoreId, StreamId, Subscription, Timestamp,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -120,22 +120,34 @@ impl EventStore for MemoryStore {
     }
 
     async fn read(&self, read: Read) -> Result<Box<dyn Batches>, StoreError> {
-        let positions = positions(&*self.inner.log()?, &read).into_iter();
-        Ok(Box::new(Finite { store: Arc::downgrade(&self.inner), positions }))
+        let log = self.inner.log()?;
+        let positions = positions(&log, &read)?.into_iter();
+        let head = self.inner.origin.at(log.head());
+        Ok(Box::new(Finite { store: Arc::downgrade(&self.inner), head, positions }))
     }
 
-    async fn subscribe(&self, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
+    async fn subscribe(&self, query: Query, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
+        query.check()?;
         let log = self.inner.log()?;
         let head = self.inner.origin.at(log.head());
         if !after.fits(&head) {
             return Err(StoreError::ForeignCursor { cursor: after, head });
         }
         let (store, announcements) = (Arc::downgrade(&self.inner), log.announcements());
-        Ok(Box::new(Follow { store, announcements, after: self.inner.origin.at(after.position), at_edge: false }))
+        let after = self.inner.origin.at(after.position);
+        Ok(Box::new(Follow { store, announcements, query, after, at_edge: false, checkpoint_due: None }))
     }
 
     async fn head(&self) -> Result<Cursor, StoreError> {
         Ok(self.inner.origin.at(self.inner.log()?.head()))
+    }
+
+    async fn position_before(&self, time: Timestamp) -> Result<Position, StoreError> {
+        Ok(self.inner.log()?.position_before(time))
+    }
+
+    async fn statistics(&self) -> Result<Statistics, StoreError> {
+        Ok(self.inner.log()?.statistics(self.inner.origin))
     }
 }
 

@@ -46,7 +46,7 @@ async fn clones_are_the_same_store_and_others_are_not() {
 #[tokio::test]
 async fn a_subscription_ends_with_the_last_handle() {
     let store = MemoryStore::new();
-    let mut subscription = store.subscribe(annalist_core::Cursor::START).await.unwrap();
+    let mut subscription = store.subscribe(annalist_core::Query::all(), annalist_core::Cursor::START).await.unwrap();
     subscription.next().await.unwrap();
     drop(store);
     assert_eq!(subscription.next().await, Err(annalist_core::StoreError::Closed));

@@ -1,7 +1,7 @@
 //! The store without the framework: append, read back, follow.
 
 use annalist_core::{
-    Append, Cursor, Delivery, EventId, EventStore as _, EventType, Expected, NewEvent, Read, StreamId, Version,
+    Append, Cursor, Delivery, EventId, EventStore as _, EventType, Expected, NewEvent, Query, Read, StreamId, Version,
 };
 use annalist_store::Store;
 
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut events = store.read(Read::stream(stream, Version::ZERO)).await?;
     assert_eq!(events.next().await?.len(), 1);
 
-    let mut subscription = store.subscribe(Cursor::START).await?;
+    let mut subscription = store.subscribe(Query::all(), Cursor::START).await?;
     while let Delivery::Events(events) = subscription.next().await? {
         assert!(events.iter().all(|event| event.type_name() == "order-placed"));
     }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use annalist_core::{
-    Append, AppendError, Appended, Batches, Checkpoints, Cursor, EventStore, Key, Outcome, Position, Read,
-    SYSTEM_STREAM, Snapshot, Snapshots, StoreError, StreamId, Subscription, Version,
+    Append, AppendError, Appended, Batches, Checkpoints, Cursor, EventStore, Key, Outcome, Position, Query, Read,
+    SYSTEM_STREAM, Snapshot, Snapshots, Statistics, StoreError, StreamId, Subscription, Timestamp, Version,
 };
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
@@ -287,16 +287,26 @@ impl EventStore for Store {
     }
 
     async fn read(&self, read: Read) -> Result<Box<dyn Batches>, StoreError> {
-        Ok(reader::begin(&self.engine()?.shared, read))
+        reader::begin(&self.engine()?.shared, read)
     }
 
-    async fn subscribe(&self, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
-        subscription::begin(&self.engine()?.shared, after)
+    async fn subscribe(&self, query: Query, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
+        query.check()?;
+        subscription::begin(&self.engine()?.shared, query, after)
     }
 
     async fn head(&self) -> Result<Cursor, StoreError> {
         let engine = self.engine()?;
         Ok(engine.shared.cursor(engine.shared.watermark()))
+    }
+
+    async fn position_before(&self, time: Timestamp) -> Result<Position, StoreError> {
+        let shared = Arc::clone(&self.engine()?.shared);
+        blocking(move || reader::position_before(&shared, time)).await
+    }
+
+    async fn statistics(&self) -> Result<Statistics, StoreError> {
+        Ok(Statistics::at(self.head().await?))
     }
 }
 

@@ -14,7 +14,11 @@ use crate::{
 };
 
 /// Begins to follow the log behind a cursor.
-pub(crate) fn begin(shared: &Arc<Shared>, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
+pub(crate) fn begin(
+    shared: &Arc<Shared>,
+    _query: annalist_core::Query,
+    after: Cursor,
+) -> Result<Box<dyn Subscription>, StoreError> {
     let head = shared.cursor(shared.watermark());
     if !after.fits(&head) {
         return Err(StoreError::ForeignCursor { cursor: after, head });

@@ -114,7 +114,9 @@ impl CommandError {
     /// What the refusal of an append means for the command. A conflict counts as one attempt.
     pub(super) fn of_append(error: AppendError, stream: &StreamId, key: Option<&Key>) -> Self {
         match error {
-            AppendError::Conflict { .. } => Self::Contended { stream: stream.clone(), attempts: 1 },
+            AppendError::Conflict { .. } | AppendError::ConditionFailed { .. } => {
+                Self::Contended { stream: stream.clone(), attempts: 1 }
+            }
             AppendError::KeyReused { key } => Self::KeyReused { key },
             AppendError::Unavailable { why } | AppendError::Store(StoreError::Unavailable { why }) => {
                 Self::Unavailable { why }

@@ -74,7 +74,7 @@ impl Feed {
             match self.subscription.next().await {
                 Ok(Delivery::Events(events)) => self.pending.extend(events),
                 Ok(Delivery::CaughtUp(_)) if self.window.scanned.is_some() => return self.cut(),
-                Ok(Delivery::CaughtUp(_)) => {}
+                Ok(Delivery::CaughtUp(_) | Delivery::Checkpoint(_)) => {}
                 Err(error) => self.failed = Some(FeedError::Store(error)),
             }
         }

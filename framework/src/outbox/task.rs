@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annalist_core::{Checkpoints, Cursor, EventStore, Read, StoreError};
+use annalist_core::{Checkpoints, Cursor, EventStore, Query, Read, StoreError};
 use tokio::{
     sync::watch,
     task::yield_now,
@@ -120,7 +120,7 @@ impl Task {
             let head = self.log.head().await?;
             let start = note::start(&tail, self.note.as_ref(), &head)?;
             check_history(&*self.log, start.last, head).await?;
-            let subscription = self.log.subscribe(start.after).await?;
+            let subscription = self.log.subscribe(Query::all(), start.after).await?;
             self.began(&start, tail.sequence);
             let (mappings, options) = (Arc::clone(&self.mappings), self.options.clone());
             let feed = Feed::new(subscription, mappings, options, head, start.last);

@@ -1,6 +1,6 @@
 //! A subscription as batches that are as large as a transaction should be.
 
-use annalist_core::{Cursor, Delivery, EventStore, RecordedEvent, StoreError, Subscription};
+use annalist_core::{Cursor, Delivery, EventStore, Query, RecordedEvent, StoreError, Subscription};
 
 /// See the module.
 pub(super) struct Feed {
@@ -21,7 +21,7 @@ pub(super) struct Fed {
 impl Feed {
     /// Follows the log behind `after`, in batches of about `events_max`.
     pub(super) async fn open(events: &dyn EventStore, after: Cursor, events_max: usize) -> Result<Self, StoreError> {
-        let subscription = events.subscribe(after).await?;
+        let subscription = events.subscribe(Query::all(), after).await?;
         Ok(Self { subscription, events_max, pending: Vec::new(), failed: None })
     }
 
@@ -39,6 +39,8 @@ impl Feed {
                 Ok(Delivery::Events(events)) if self.pending.is_empty() => self.pending = events,
                 Ok(Delivery::Events(events)) => self.pending.extend(events),
                 Ok(Delivery::CaughtUp(_)) => return Ok(self.take(true)),
+                // Of all events none is passed over.
+                Ok(Delivery::Checkpoint(_)) => {}
                 Err(error) if self.pending.is_empty() => return Err(error),
                 Err(error) => {
                     self.failed = Some(error);

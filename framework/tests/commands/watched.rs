@@ -9,7 +9,9 @@ use annalist::{
     Append, AppendError, Appended, Cursor, EventStore, Key, Read, Store, StoreError, StreamId,
     projection::MemoryKeyValue,
 };
-use annalist_core::{Batches, Checkpoints, Outcome, Snapshot, Snapshots, Subscription};
+use annalist_core::{
+    Batches, Checkpoints, Outcome, Position, Query, Snapshot, Snapshots, Statistics, Subscription, Timestamp,
+};
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -92,12 +94,20 @@ impl EventStore for Watched {
         self.memory.read(read).await
     }
 
-    async fn subscribe(&self, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
-        self.memory.subscribe(after).await
+    async fn subscribe(&self, query: Query, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
+        self.memory.subscribe(query, after).await
     }
 
     async fn head(&self) -> Result<Cursor, StoreError> {
         self.memory.head().await
+    }
+
+    async fn position_before(&self, time: Timestamp) -> Result<Position, StoreError> {
+        self.memory.position_before(time).await
+    }
+
+    async fn statistics(&self) -> Result<Statistics, StoreError> {
+        self.memory.statistics().await
     }
 }
 

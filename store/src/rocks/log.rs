@@ -76,6 +76,17 @@ impl LogDb {
         Ok(iterator.status()?)
     }
 
+    /// The page that holds the event at `position`.
+    pub(crate) fn page_with(&self, position: Position) -> Result<Page, ReadError> {
+        let mut found = None;
+        self.pages_from(position, Direction::Forward, Tier::Disk, |page| {
+            found = Some(page);
+            false
+        })?;
+        let found = found.filter(|page| page.last() >= position);
+        found.ok_or_else(|| Damage { position, detail: "pages are missing before this position" }.into())
+    }
+
     /// The last page of the log.
     pub(crate) fn last_page(&self) -> Result<Option<Page>, ReadError> {
         match self.db.iterator_cf(self.family(PAGES)?, IteratorMode::End).next() {

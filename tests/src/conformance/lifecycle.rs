@@ -1,6 +1,6 @@
 //! Closing.
 
-use annalist_core::{Append, AppendError, Cursor, Delivery, Expected, Position, Read, StoreError};
+use annalist_core::{Append, AppendError, Cursor, Delivery, Expected, Position, Query, Read, StoreError};
 
 use super::{
     Subject,
@@ -16,7 +16,7 @@ pub async fn a_closed_store_says_so(subject: &dyn Subject) {
     assert_eq!(store.head().await, Err(StoreError::Closed));
     assert_eq!(store.outcome(&key("k")).await, Err(StoreError::Closed));
     assert_eq!(store.read(Read::all(Position::ZERO)).await.err(), Some(StoreError::Closed));
-    assert_eq!(store.subscribe(Cursor::START).await.err(), Some(StoreError::Closed));
+    assert_eq!(store.subscribe(Query::all(), Cursor::START).await.err(), Some(StoreError::Closed));
     assert_eq!(subject.snapshots().load(&stream("a-1")).await, Err(StoreError::Closed));
     assert_eq!(subject.checkpoints().load("outbox").await, Err(StoreError::Closed));
 }

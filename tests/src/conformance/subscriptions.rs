@@ -1,6 +1,6 @@
 //! Following the log.
 
-use annalist_core::{Append, Cursor, Delivery, Epoch, Expected, Read, StoreError, StoreId};
+use annalist_core::{Append, Cursor, Delivery, Epoch, Expected, Query, Read, StoreError, StoreId};
 
 use super::{
     Store,
@@ -68,7 +68,7 @@ pub async fn every_cursor_that_is_given_out_fits(store: &Store) {
 }
 
 async fn assert_foreign(store: &Store, cursor: Cursor) {
-    let refusal = store.subscribe(cursor).await.err();
+    let refusal = store.subscribe(Query::all(), cursor).await.err();
     assert_eq!(refusal, Some(StoreError::ForeignCursor { cursor, head: head(store).await }));
 }
 

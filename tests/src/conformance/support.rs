@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use annalist_core::{
-    Append, AppendError, Appended, Cursor, Delivery, EventId, EventType, Fingerprint, Key, NewEvent, Position, Read,
-    RecordedEvent, StreamId, Subscription, Version,
+    Append, AppendError, Appended, Cursor, Delivery, EventId, EventType, Fingerprint, Key, NewEvent, Position, Query,
+    Read, RecordedEvent, StreamId, Subscription, Version,
 };
 
 use super::Store;
@@ -91,7 +91,7 @@ pub(crate) fn versions(events: &[RecordedEvent]) -> Vec<u64> {
 }
 
 pub(crate) async fn follow(store: &Store, after: Cursor) -> Box<dyn Subscription> {
-    store.subscribe(after).await.expect("the cursor is accepted")
+    store.subscribe(Query::all(), after).await.expect("the cursor is accepted")
 }
 
 /// What a subscription delivers up to the next edge, and the cursor that it gives there.
@@ -104,6 +104,7 @@ pub(crate) async fn until_caught_up(subscription: &mut dyn Subscription) -> (Vec
                 found.extend(events);
             }
             Delivery::CaughtUp(cursor) => return (found, cursor),
+            Delivery::Checkpoint(_) => {}
         }
     }
 }
@@ -135,6 +136,10 @@ impl Found {
             Delivery::CaughtUp(cursor) => {
                 assert!(!self.at_edge, "an edge is told once: {cursor}");
                 self.at_edge = true;
+            }
+            Delivery::Checkpoint(cursor) => {
+                let last = self.events.last().map_or(Position::ZERO, |event| event.position);
+                assert!(cursor.position > last, "a checkpoint lies behind what was delivered: {cursor}");
             }
         }
     }

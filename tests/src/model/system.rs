@@ -1,6 +1,6 @@
 //! Asking the store under test.
 
-use annalist_core::{Batches, Cursor, Delivery, EventStore as _, RecordedEvent, StoreError, Subscription};
+use annalist_core::{Batches, Cursor, Delivery, EventStore as _, Query, RecordedEvent, StoreError, Subscription};
 
 use super::oracle::{Answer, Fact, Request};
 use crate::conformance::Subject;
@@ -19,7 +19,7 @@ pub(super) async fn answer(subject: &mut dyn Subject, request: &Request) -> (Ans
             Answer::Read(result.map(|()| facts(&seen)))
         }
         Request::Follow(after) => {
-            let result = match store.subscribe(*after).await {
+            let result = match store.subscribe(Query::all(), *after).await {
                 Ok(mut subscription) => until_edge(&mut *subscription, &mut seen).await,
                 Err(error) => Err(error),
             };
@@ -57,6 +57,7 @@ async fn until_edge(subscription: &mut dyn Subscription, seen: &mut Vec<Recorded
         match subscription.next().await? {
             Delivery::Events(events) => seen.extend(events),
             Delivery::CaughtUp(edge) => return Ok(edge),
+            Delivery::Checkpoint(_) => {}
         }
     }
 }
