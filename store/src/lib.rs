@@ -12,6 +12,7 @@ mod options;
 mod clock;
 mod format;
 mod snapshot;
+mod wal;
 
 mod rocks;
 mod tail;

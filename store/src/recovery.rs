@@ -17,7 +17,7 @@ use crate::{
     format::{Damage, Item, KeyRow, Mark, Page, StoreFile},
     indexer, limits,
     options::StoreOptions,
-    rocks::{IndexDb, LogDb, ReadError, Tier},
+    rocks::{IndexDb, LogDb, ReadError, Tier, check_wal},
     sequencer::Start,
     shared::Shared,
     tail::{Generation, Seal, View},
@@ -37,13 +37,21 @@ pub(crate) fn open(dir: &Path, options: StoreOptions) -> Result<Opened, OpenErro
     let lock = take_lock(dir)?;
     let identity = identity(dir)?;
     let cache = Cache::new_lru_cache(options.block_cache_bytes);
-    let log = open_engine(&dir.join("log"), |path| LogDb::open(path, &options, &cache))?;
     let index_dir = dir.join("index");
     let index = open_index(&index_dir, &cache)?;
+    let mark = index.mark().map_err(damaged)?;
 
+    // Before anything is recovered, since that removes what says that something is missing.
+    let log_dir = dir.join("log");
+    let indexed = mark.filter(|mark| mark.epoch == identity.epoch).map_or(Position::ZERO, |mark| mark.position);
+    let synced = check_wal(&log_dir, &options, &cache, indexed)?;
+    let log = open_engine(&log_dir, |path| LogDb::open(path, &options, &cache))?;
     let last_page = log.last_page().map_err(damaged)?;
     let head = last_page.as_ref().map_or(Position::ZERO, Page::last);
-    let mark = index.mark().map_err(damaged)?;
+    if head < synced {
+        let detail = "the log ends before events that were durable; restore it from a backup";
+        return Err(damaged(Damage { position: head.next(), detail }.into()));
+    }
     let fit = mark.map_or(Ok(Fit::Rebuild), |mark| check_mark(&log, mark, identity.epoch, head)).map_err(damaged)?;
     let (index, covered) = if let (Fit::Covers, Some(mark)) = (fit, mark) {
         (index, mark)

@@ -9,7 +9,7 @@ mod tests;
 mod varint;
 
 pub(crate) use item::{Frame, Item};
-pub(crate) use page::{Damage, Page, PageBuilder};
+pub(crate) use page::{Damage, Page, PageBuilder, PageHeader};
 pub(crate) use row::{
     KeyRow, MARK_KEY, Mark, STREAM_FAMILY, StreamRow, key_row_key, stream_prefix_len, stream_row_key,
 };

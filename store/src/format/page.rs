@@ -31,6 +31,30 @@ pub(crate) struct Damage {
     pub(crate) detail: &'static str,
 }
 
+/// What the header of a page says, read where the page need not be whole and its checksum is not checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageHeader {
+    pub(crate) first: Position,
+    pub(crate) last: Position,
+    /// The durable watermark when the page was staged; 0 also if nothing was synced at all.
+    pub(crate) synced_through: Position,
+}
+
+impl PageHeader {
+    /// Reads the header of the page that stands under `key`; `None` if it is not one of this format.
+    pub(crate) fn decode(bytes: &[u8], key: Position) -> Option<Self> {
+        let header = bytes.first_chunk::<HEADER_BYTES>()?;
+        let u64_at = |at| Some(u64::from_le_bytes(*header.get(at..)?.first_chunk::<8>()?));
+        let format = u16::from_le_bytes(*header.first_chunk::<2>()?);
+        let count = u32::from_le_bytes(*header.get(4..)?.first_chunk::<4>()?);
+        let first = u64_at(8)?;
+        let last = first.checked_add(u64::from(count.checked_sub(1)?))?;
+        let synced_through = Position::new(u64_at(16)?);
+        let known = format == PAGE_FORMAT && first == key.get() && synced_through < key;
+        known.then_some(Self { first: key, last: Position::new(last), synced_through })
+    }
+}
+
 /// A page whose header was read. Cloning shares the bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
@@ -115,6 +139,11 @@ impl Page {
 
     pub(crate) const fn previous_checksum(&self) -> u32 {
         self.previous_checksum
+    }
+
+    /// Whether this page stands directly behind `before` in the log.
+    pub(crate) fn follows(&self, before: &Self) -> bool {
+        self.first == before.last().next() && self.previous_checksum == before.checksum
     }
 
     pub(crate) fn byte_count(&self) -> usize {

@@ -1,10 +1,13 @@
 //! The log on disk: pages under their first position, and the consumers' notes beside them.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use annalist_core::{Direction, Position};
 use bytes::Bytes;
-use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch};
 
 use super::{ReadError, Tier, options};
 use crate::{
@@ -18,16 +21,22 @@ const STATE: &str = "state";
 pub(crate) struct LogDb {
     db: DB,
     durability: Durability,
+    /// Whether to put what is in memory into tables at the end, so that the next opening has nothing to recover. Not behind
+    /// a failed write: what became of it is for recovery to find out.
+    tidy: AtomicBool,
 }
 
 impl LogDb {
     pub(crate) fn open(dir: &Path, settings: &StoreOptions, cache: &Cache) -> Result<Self, rocksdb::Error> {
-        let families = [
-            ColumnFamilyDescriptor::new(PAGES, options::pages_family(settings, cache)),
-            ColumnFamilyDescriptor::new(STATE, options::state_family()),
-        ];
-        let db = DB::open_cf_descriptors(&options::log_database(settings), dir, families)?;
-        Ok(Self { db, durability: settings.durability })
+        let db = DB::open_cf_descriptors(&options::log_database(settings), dir, families(settings, cache))?;
+        Ok(Self { db, durability: settings.durability, tidy: AtomicBool::new(true) })
+    }
+
+    /// Opens what is there to read only: recovers as [`Self::open`] does, but in memory, and changes nothing.
+    pub(super) fn open_to_look(dir: &Path, settings: &StoreOptions, cache: &Cache) -> Result<Self, rocksdb::Error> {
+        let (database, families) = (options::log_database(settings), families(settings, cache));
+        let db = DB::open_cf_descriptors_read_only(&database, dir, families, false)?;
+        Ok(Self { db, durability: settings.durability, tidy: AtomicBool::new(false) })
     }
 
     fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
@@ -43,7 +52,11 @@ impl LogDb {
         for page in pages {
             batch.put_cf(family, page.first().get().to_be_bytes(), page.bytes());
         }
-        Ok(self.db.write_opt(batch, &options::write(self.durability))?)
+        Ok(self.db.write_opt(batch, &options::write(self.durability)).inspect_err(|_| self.failed())?)
+    }
+
+    fn failed(&self) {
+        self.tidy.store(false, Ordering::Relaxed);
     }
 
     /// The page that stands under exactly this position.
@@ -118,8 +131,29 @@ impl LogDb {
 
     /// Replaces a consumer's note, as durably as the log.
     pub(crate) fn put_note(&self, name: &str, note: &[u8]) -> Result<(), ReadError> {
-        Ok(self.db.put_cf_opt(self.family(STATE)?, name, note, &options::write(self.durability))?)
+        let written = self.db.put_cf_opt(self.family(STATE)?, name, note, &options::write(self.durability));
+        Ok(written.inspect_err(|_| self.failed())?)
     }
+}
+
+impl Drop for LogDb {
+    fn drop(&mut self) {
+        if !self.tidy.load(Ordering::Relaxed) {
+            return;
+        }
+        let families: Vec<&ColumnFamily> = [PAGES, STATE].iter().filter_map(|name| self.db.cf_handle(name)).collect();
+        if let Err(error) = self.db.flush_cfs_opt(&families, &FlushOptions::default()) {
+            tracing::warn!(%error, "the log was not put into tables: the next opening does it");
+        }
+    }
+}
+
+fn families(settings: &StoreOptions, cache: &Cache) -> [ColumnFamilyDescriptor; 2] {
+    // The scan of the write-ahead log knows the pages' family by its number, which follows from this order.
+    [
+        ColumnFamilyDescriptor::new(PAGES, options::pages_family(settings, cache)),
+        ColumnFamilyDescriptor::new(STATE, options::state_family()),
+    ]
 }
 
 fn scan_options(tier: Tier) -> ReadOptions {

@@ -5,9 +5,11 @@ mod log;
 mod options;
 #[cfg(test)]
 mod tests;
+mod wal_check;
 
 pub(crate) use index::{IndexDb, IndexError};
 pub(crate) use log::LogDb;
+pub(crate) use wal_check::check_wal;
 
 /// How far a read may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

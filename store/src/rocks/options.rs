@@ -16,6 +16,9 @@ const PAGE_BLOCK_BYTES: usize = 16 * 1024;
 /// Bits per key of the index's filters: one look-up in a hundred reads a block in vain.
 const FILTER_BITS: f64 = 10.0;
 const LOG_FILES_KEPT: usize = 4;
+/// Files of the write-ahead log that wait to be used again, each about the size of a memtable: one for the writer, one
+/// more for when a memtable fills before the one before it is written out.
+const WAL_FILES_RECYCLED: usize = 2;
 
 fn common() -> Options {
     let mut options = Options::default();
@@ -29,12 +32,19 @@ fn common() -> Options {
     options
 }
 
-/// The database of the log. Recovery tolerates an incomplete tail of the write-ahead log (a write that was under way and
-/// so never acknowledged) and refuses damage before it: `PointInTime` would silently stop there.
+/// The database of the log. Recovery takes the write-ahead log up to the first record that cannot be read; that nothing
+/// synced stands behind it is checked before (`wal_check`). Recycled files allow no stricter mode: behind their end
+/// stands what they held before.
 pub(super) fn log_database(options: &StoreOptions) -> Options {
     let mut db = common();
-    db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    db.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    db.set_recycle_log_file_num(if options.recycle_wal_files { WAL_FILES_RECYCLED } else { 0 });
     db.set_max_total_wal_size(4 * options.memtable_bytes as u64);
+    // A file of the log that is missing, or shorter than it was when it was closed.
+    db.set_track_and_verify_wals_in_manifest(true);
+    // Pages and notes leave the write-ahead log together. Otherwise a crash between the two leaves a file that is needed
+    // for one of them alone, and RocksDB refuses to recover the other beyond the end of it.
+    db.set_atomic_flush(true);
     db
 }
 

@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     format::{KeyRow, PageBuilder},
     limits,
+    options::Durability,
     shared::Shared,
     tail::{Generation, Seal, View},
 };
@@ -127,7 +128,11 @@ impl Stage {
             return Answer::Recorded { after, last: after };
         }
         let time = self.clock.now();
-        let synced = self.shared.watermark();
+        // Recovery takes a page at its word: what was not synced must not be called so.
+        let synced = match self.shared.options.durability {
+            Durability::PowerLoss => self.shared.watermark(),
+            Durability::ProcessCrash => Position::ZERO,
+        };
         let count = u32::try_from(events.max(1)).unwrap_or(u32::MAX);
         let full = self.pages.frame(append, count, self.last.next(), synced);
         self.group.pages.extend(full);

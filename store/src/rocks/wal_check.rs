@@ -1,0 +1,92 @@
+//! The check before the log is opened for writing: whether RocksDB will recover everything that was synced.
+//!
+//! Opening for writing puts what was recovered into tables and removes the write-ahead log, and with it what says that
+//! something is missing. So the question is asked before, and if there is doubt, of RocksDB itself: opened to read only, it
+//! recovers the same and changes nothing.
+
+use std::path::Path;
+
+use annalist_core::{Direction, Position, StoreError};
+use rocksdb::Cache;
+
+use super::{LogDb, ReadError, Tier};
+use crate::{
+    error::OpenError,
+    format::{Damage, Page},
+    options::StoreOptions,
+    wal::{self, Place, Scan},
+};
+
+/// Reads the write-ahead log of the log in `dir`. `indexed` is known from elsewhere to have been durable.
+///
+/// Returns up to where the log must reach once it is open.
+///
+/// # Errors
+/// [`OpenError::Damaged`] if events that were synced would be missing.
+pub(crate) fn check_wal(
+    dir: &Path,
+    settings: &StoreOptions,
+    cache: &Cache,
+    indexed: Position,
+) -> Result<Position, OpenError> {
+    let scan = wal::scan(dir).map_err(OpenError::io("read the write-ahead log in", dir))?;
+    tracing::debug!(files = scan.files, bytes = scan.bytes, synced = scan.synced.get(), "read the write-ahead log");
+    if let Some(place) = &scan.stalls {
+        // Nor can RocksDB be asked.
+        return Err(lost(scan.first, place, "RocksDB cannot get past the damage"));
+    }
+    let synced = if scan.last > Position::ZERO { scan.synced.max(indexed) } else { scan.synced };
+    // Where a log ends early and whole, only the index knows better.
+    let early = (synced > scan.last).then_some(Place { file: 0, offset: 0 });
+    if let Some(place) = scan.doubt.clone().or(early) {
+        let recovered = ask(dir, settings, cache, &scan, &place)?;
+        if recovered < synced {
+            let why = format!("events up to position {synced} had been synced");
+            return Err(lost(recovered.next(), &place, &why));
+        }
+        tracing::warn!(
+            file = place.file,
+            offset = place.offset,
+            "bytes of the write-ahead log cannot be read; none were synced that are not in the tables"
+        );
+    }
+    Ok(synced)
+}
+
+/// The last position that RocksDB recovers, and that no page before it is missing.
+fn ask(dir: &Path, settings: &StoreOptions, cache: &Cache, scan: &Scan, place: &Place) -> Result<Position, OpenError> {
+    let log = LogDb::open_to_look(dir, settings, cache).map_err(|error| match error.kind() {
+        rocksdb::ErrorKind::Corruption => lost(scan.first, place, error.as_ref()),
+        _ => OpenError::Engine { dir: dir.to_owned(), detail: error.into_string() },
+    })?;
+    recovered(&log, scan.first).map_err(|error| OpenError::Damaged(error.into_store_error()))
+}
+
+fn recovered(log: &LogDb, from: Position) -> Result<Position, ReadError> {
+    let mut before: Option<Page> = None;
+    let mut broken = None;
+    log.pages_from(from, Direction::Forward, Tier::Disk, |page| {
+        let follows = before.as_ref().is_none_or(|before| page.follows(before));
+        if !follows {
+            broken =
+                Some(Damage { position: page.first(), detail: "pages of the write-ahead log before it are missing" });
+        }
+        before = Some(page);
+        follows
+    })?;
+    match broken {
+        Some(damage) => Err(damage.into()),
+        // If nothing stands at or behind `from`, what is left ends before it.
+        None => Ok(log.last_page()?.as_ref().map_or(Position::ZERO, Page::last)),
+    }
+}
+
+fn lost(position: Position, place: &Place, why: &str) -> OpenError {
+    let place = match place.file {
+        0 => "the write-ahead log ends too early".to_owned(),
+        file => format!("the write-ahead log cannot be read at byte {} of {file:06}.log", place.offset),
+    };
+    let detail =
+        format!("{place}, and {why}; nothing was changed: keep a copy of the store's folder and restore a backup");
+    OpenError::Damaged(StoreError::Corrupt { position, detail })
+}

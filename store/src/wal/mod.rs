@@ -1,0 +1,137 @@
+//! The write-ahead log of RocksDB, read by our own code before RocksDB opens it.
+//!
+//! RocksDB recovers a log whose files are recycled up to the first record that it cannot read, and says nothing about what
+//! stands behind it. That is right for the end of the log, where what was not synced may be torn, and wrong for
+//! anything before it. What tells the two apart stands in the pages: each says up to where the log was synced when the page was
+//! staged. So the whole log is read here, beyond damage too. `docs/adr/0013-wal-recycling.md` has the reasons.
+
+mod batch;
+mod reader;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, Read},
+    path::Path,
+};
+
+use annalist_core::Position;
+
+use self::{
+    batch::Batch,
+    reader::{Entry, Reader},
+};
+
+/// Bytes read from a file at once.
+const READ_BYTES: usize = 1024 * 1024;
+
+/// What the files of a log say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// Up to here the log was synced, as a page says that can be read.
+    pub(crate) synced: Position,
+    /// Where the first readable page begins; 0 if there is none.
+    pub(crate) first: Position,
+    /// Where the last readable page ends.
+    pub(crate) last: Position,
+    /// The first place where something is missing before something that can be read. The end of the log is no such place:
+    /// nothing can be read behind it.
+    pub(crate) doubt: Option<Place>,
+    /// A file that RocksDB would never come to an end with.
+    pub(crate) stalls: Option<Place>,
+    /// Files read, and their bytes.
+    pub(crate) files: usize,
+    pub(crate) bytes: u64,
+    /// The number that the next record must have.
+    next_sequence: Option<u64>,
+    /// The first file that has bytes, but no record of its own.
+    blank: Option<Place>,
+}
+
+/// A place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The number of the file, which is its name.
+    pub(crate) file: u64,
+    /// The byte.
+    pub(crate) offset: u64,
+}
+
+/// Reads all files of the log in a folder. A folder that is not there has none.
+pub(crate) fn scan(dir: &Path) -> io::Result<Scan> {
+    let mut scan = Scan::default();
+    for number in log_files(dir)? {
+        let file = File::open(dir.join(format!("{number:06}.log")))?;
+        scan.bytes += file.metadata()?.len();
+        scan.read(BufReader::with_capacity(READ_BYTES, file), number)?;
+    }
+    Ok(scan)
+}
+
+/// The numbers of the log's files, in the order in which they were written.
+fn log_files(dir: &Path) -> io::Result<Vec<u64>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|name| name.parse().ok());
+        numbers.extend::<Option<u64>>(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+impl Scan {
+    /// Reads one file; files come in the order of their numbers.
+    fn read(&mut self, file: impl Read, number: u64) -> io::Result<()> {
+        self.files += 1;
+        let mut reader = Reader::new(file, number);
+        let mut gap = None;
+        let mut records = 0_u64;
+        while let Some(entry) = reader.next()? {
+            match entry {
+                Entry::Gap(offset) => {
+                    gap.get_or_insert(Place { file: number, offset });
+                }
+                Entry::Whole | Entry::Beginning => {
+                    // A sound record that is no batch is as good as none: RocksDB stops there too.
+                    let Some(batch) = Batch::decode(reader.record()) else {
+                        gap.get_or_insert(Place { file: number, offset: 0 });
+                        continue;
+                    };
+                    let follows = self.next_sequence.is_none_or(|next| next == batch.sequence);
+                    let before = gap.clone().or_else(|| self.blank.take());
+                    let doubt = before.or_else(|| (!follows).then_some(Place { file: number, offset: 0 }));
+                    self.doubt = self.doubt.take().or(doubt);
+                    self.note(batch, entry == Entry::Whole);
+                    records += u64::from(entry == Entry::Whole);
+                }
+            }
+        }
+        if reader.stalls() {
+            self.stalls.get_or_insert(Place { file: number, offset: gap.as_ref().map_or(0, |place| place.offset) });
+        }
+        if records == 0 {
+            self.blank = self.blank.take().or(gap);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, batch: Batch<'_>, whole: bool) {
+        for page in batch.pages() {
+            self.synced = self.synced.max(page.synced_through);
+            if whole {
+                self.last = self.last.max(page.last);
+                self.first = if self.first == Position::ZERO { page.first } else { self.first.min(page.first) };
+            }
+        }
+        if whole {
+            self.next_sequence = Some(batch.next_sequence);
+        }
+    }
+}
