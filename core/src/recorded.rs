@@ -98,6 +98,12 @@ impl RecordedEvent {
         self.body.payload()
     }
 
+    /// The bytes of its body as they are encoded: names, tags, metadata and payload.
+    #[must_use]
+    pub fn body_bytes(&self) -> usize {
+        self.body.bytes().len()
+    }
+
     /// Its payload, sharing the bytes of the page that it lies in (and so keeping that page in memory).
     #[must_use]
     pub fn payload_bytes(&self) -> Bytes {

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use annalist_core::{Epoch, Version};
+use annalist_core::Epoch;
 use crossbeam_channel::Receiver;
 
 use crate::{
-    format::{self, MARK_KEY, Mark, StreamRow},
+    format::{self, Kind, ListRow, MARK_KEY, Mark},
     limits,
     rocks::{IndexDb, IndexError},
     shared::Shared,
@@ -70,16 +70,19 @@ pub(crate) fn add_chunk(index: &IndexDb, generation: &Generation, seal: Seal, ep
     let _entered = span.enter();
     let began = Instant::now();
     let mut rows = Rows::default();
-    generation.for_each_stream(|stream, first, places| {
-        for (at, run) in places.chunks(limits::STREAM_ROW_EVENTS).enumerate() {
-            let first = Version::new(first.get() + (at * limits::STREAM_ROW_EVENTS) as u64);
-            rows.add(|key| format::stream_row_key(key, stream, first), |value| StreamRow::encode_places(value, run));
+    generation.for_each_list(|kind, name, version, places| {
+        for (at, run) in places.chunks(limits::LIST_ROW_EVENTS).enumerate() {
+            let first = match (kind, run.first()) {
+                (Kind::Stream, _) | (_, None) => version.get() + (at * limits::LIST_ROW_EVENTS) as u64,
+                (_, Some((position, _))) => position.get(),
+            };
+            rows.add(|key| format::list_row_key(key, kind, name, first), |value| ListRow::encode_places(value, run));
         }
     });
     generation.for_each_key(|key, row| {
         rows.add(|row_key| format::key_row_key(row_key, key), |value| row.encode(value));
     });
-    let mark = Mark { epoch, position: seal.position, checksum: seal.checksum };
+    let mark = Mark { epoch, position: seal.position, checksum: seal.checksum, totals: generation.totals() };
     rows.add(|key| key.extend_from_slice(MARK_KEY), |value| value.extend_from_slice(&mark.encode()));
     let rows = rows.sorted();
     index.ingest(rows.extents.iter().map(|(start, key, end)| (rows.slice(*start, *key), rows.slice(*key, *end))))?;

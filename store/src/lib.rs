@@ -17,6 +17,8 @@ mod wal;
 mod rocks;
 mod tail;
 
+mod search;
+
 mod shared;
 
 mod indexer;

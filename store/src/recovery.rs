@@ -7,14 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use annalist_core::{Direction, Epoch, Fingerprint, Key, Position, StoreId, Timestamp};
+use annalist_core::{Direction, Epoch, Fingerprint, Key, Position, RecordedEvent, StoreId, Timestamp};
 use fs4::fs_std::FileExt as _;
 use rocksdb::Cache;
 use uuid::Uuid;
 
 use crate::{
     error::OpenError,
-    format::{Damage, Item, KeyRow, Mark, Page, StoreFile},
+    format::{Damage, Item, KeyRow, Kind, Mark, Page, StoreFile, Totals},
     indexer, limits,
     options::StoreOptions,
     rocks::{IndexDb, LogDb, ReadError, Tier, check_wal},
@@ -61,14 +61,14 @@ pub(crate) fn open(dir: &Path, options: StoreOptions) -> Result<Opened, OpenErro
         }
         drop(index);
         remove_dir(&index_dir)?;
-        let nothing = Mark { epoch: identity.epoch, position: Position::ZERO, checksum: 0 };
+        let nothing = Mark { epoch: identity.epoch, position: Position::ZERO, checksum: 0, totals: Totals::default() };
         (open_index(&index_dir, &cache)?, nothing)
     };
     let mut replay = Replay {
         index: &index,
         epoch: identity.epoch,
         chunk_events: options.index_chunk_events,
-        generation: Generation::behind(covered.position),
+        generation: Generation::behind(covered.position, covered.totals),
         last: covered.position,
         checksum: covered.checksum,
         time: Timestamp::default(),
@@ -236,7 +236,7 @@ impl Replay<'_> {
                     if let Some((key, fingerprint, count)) = self.key.take() {
                         self.generation.add_key(key, KeyRow { fingerprint, first: record.position, count, slot });
                     }
-                    self.generation.add_event(record.stream(), record.version, record.position, slot);
+                    self.add(&record, slot);
                     self.time = record.time;
                     self.last = record.position;
                     *left = left.saturating_sub(1);
@@ -252,11 +252,24 @@ impl Replay<'_> {
         Ok(())
     }
 
+    fn add(&self, record: &RecordedEvent, slot: u32) {
+        let places = &[(record.position, slot)];
+        let generation = &self.generation;
+        generation.add_events(record.stream(), record.version, places, record.body_bytes() as u64);
+        generation.add_to_list(Kind::Category, record.category(), places);
+        generation.add_to_list(Kind::Type, record.type_name(), places);
+        for (at, tag) in record.tags().enumerate() {
+            if !record.tags().take(at).any(|earlier| earlier == tag) {
+                generation.add_to_list(Kind::Tag, tag, places);
+            }
+        }
+    }
+
     fn flush(&mut self) -> Result<(), ReadError> {
         let seal = Seal { position: self.last, checksum: self.checksum };
         indexer::add_chunk(self.index, &self.generation, seal, self.epoch)?;
         tracing::info!(position = self.last.get(), "indexed");
-        self.generation = Generation::behind(self.last);
+        self.generation = Generation::behind(self.last, self.generation.totals());
         Ok(())
     }
 }

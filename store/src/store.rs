@@ -27,6 +27,7 @@ use crate::{
     reader,
     recovery::{self, Opened},
     rocks::{ReadError, Tier},
+    search::{Scope, first_match},
     sequencer::{self, Answer, Answered, Call, Request, repetition},
     shared::{Shared, blocking, look_up},
     snapshot, subscription,
@@ -235,7 +236,7 @@ enum Seen {
     Free { seen: Position, heads: Vec<Version> },
     /// Its key is recorded.
     Key(KeyRow),
-    /// A stream is not as expected.
+    /// A stream is not as expected, or a condition does not hold.
     Conflict(AppendError),
 }
 
@@ -258,6 +259,18 @@ fn look(shared: &Shared, append: &Append, tier: Tier) -> Result<Seen, ReadError>
             return Ok(Seen::Conflict(AppendError::Conflict { stream, expected, actual }));
         }
         heads.push(actual);
+    }
+    for (number, condition) in (1..).zip(&append.conditions) {
+        let head = shared.cursor(seen);
+        if !condition.after.fits(&head) {
+            return Ok(Seen::Conflict(StoreError::ForeignCursor { cursor: condition.after, head }.into()));
+        }
+        let range = (condition.after().next(), seen);
+        let scope = Scope { view: &view, disk: Some((&shared.index, tier)), range };
+        if let Some(first) = first_match(scope, &condition.query)? {
+            let query = condition.query.clone();
+            return Ok(Seen::Conflict(AppendError::ConditionFailed { number, query, first }));
+        }
     }
     if append.keyed.is_some() && append.event_count() == 0 {
         heads.push(view.head(&shared.index, SYSTEM_STREAM, seen, tier)?);
@@ -306,7 +319,8 @@ impl EventStore for Store {
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {
-        Ok(Statistics::at(self.head().await?))
+        let shared = Arc::clone(&self.engine()?.shared);
+        blocking(move || reader::statistics(&shared)).await
     }
 }
 

@@ -2,23 +2,24 @@
 
 use std::sync::{Arc, Weak};
 
-use annalist_core::{Cursor, Delivery, Direction, Position, RecordedEvent, StoreError, Subscription};
+use annalist_core::{Cursor, Delivery, Direction, Position, Query, RecordedEvent, StoreError, Subscription};
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
+    format::Damage,
     limits,
-    reader::fetch_log,
+    reader::{fetch_log, fetch_matching},
     rocks::{ReadError, Tier},
     shared::{Shared, blocking},
 };
 
-/// Begins to follow the log behind a cursor.
-pub(crate) fn begin(
-    shared: &Arc<Shared>,
-    _query: annalist_core::Query,
-    after: Cursor,
-) -> Result<Box<dyn Subscription>, StoreError> {
+/// Begins to follow what matches a query behind a cursor.
+pub(crate) fn begin(shared: &Arc<Shared>, query: Query, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
+    query.check()?;
     let head = shared.cursor(shared.watermark());
     if !after.fits(&head) {
         return Err(StoreError::ForeignCursor { cursor: after, head });
@@ -26,18 +27,24 @@ pub(crate) fn begin(
     Ok(Box::new(Follow {
         announcements: shared.announcements(),
         shared: Arc::downgrade(shared),
+        query: (!query.is_all()).then(|| Arc::new(query)),
         after: after.position,
         at_edge: false,
+        checkpoint_due: None,
     }))
 }
 
 struct Follow {
     shared: Weak<Shared>,
     announcements: watch::Receiver<Position>,
-    /// The last position that was delivered.
+    /// Which events; `None` for all.
+    query: Option<Arc<Query>>,
+    /// Everything up to here was delivered or does not match.
     after: Position,
-    /// Whether the caught-up signal for `after` was given.
+    /// Whether it was said that there is nothing behind what was delivered.
     at_edge: bool,
+    /// When to say how far events were passed over, if some were since the edge.
+    checkpoint_due: Option<Instant>,
 }
 
 #[async_trait]
@@ -48,30 +55,78 @@ impl Subscription for Follow {
             let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
             let watermark = *self.announcements.borrow_and_update();
             if self.after < watermark {
-                let events = fetch(&shared, self.after, watermark).await?;
-                if let Some(last) = events.last() {
-                    self.after = last.position;
-                    self.at_edge = false;
+                let (events, through) = fetch(&shared, self.query.as_ref(), self.after, watermark).await?;
+                self.after = through;
+                if !events.is_empty() {
+                    (self.at_edge, self.checkpoint_due) = (false, None);
                     return Ok(Delivery::Events(events));
                 }
-                let detail = "the log ends before its durable head".to_owned();
-                return Err(StoreError::Corrupt { position: self.after.next(), detail });
+                self.checkpoint_due.get_or_insert_with(|| Instant::now() + limits::CHECKPOINT_INTERVAL);
+                if self.is_due() {
+                    return Ok(self.checkpoint(&shared));
+                }
+                continue;
             }
             if !self.at_edge {
-                self.at_edge = true;
+                (self.at_edge, self.checkpoint_due) = (true, None);
                 return Ok(Delivery::CaughtUp(shared.cursor(self.after)));
             }
             drop(shared);
-            self.announcements.changed().await.map_err(|_| StoreError::Closed)?;
+            let due = self.checkpoint_due.unwrap_or_else(Instant::now);
+            tokio::select! {
+                changed = self.announcements.changed() => changed.map_err(|_| StoreError::Closed)?,
+                () = sleep_until(due), if self.checkpoint_due.is_some() => {
+                    let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
+                    return Ok(self.checkpoint(&shared));
+                }
+            }
         }
     }
 }
 
-async fn fetch(shared: &Arc<Shared>, after: Position, through: Position) -> Result<Vec<RecordedEvent>, StoreError> {
-    if let Some(pages) = shared.recent_pages(after, limits::BATCH_BYTES) {
-        let records = pages.iter().flat_map(|page| page.records(after.next(), through));
-        return records.collect::<Result<_, _>>().map_err(|damage| ReadError::from(damage).into_store_error());
+impl Follow {
+    fn is_due(&self) -> bool {
+        self.checkpoint_due.is_some_and(|due| due <= Instant::now())
     }
-    let shared = Arc::clone(shared);
-    blocking(move || fetch_log(&shared, Direction::Forward, after, through, u64::MAX, Tier::Disk)).await
+
+    fn checkpoint(&mut self, shared: &Shared) -> Delivery {
+        self.checkpoint_due = None;
+        Delivery::Checkpoint(shared.cursor(self.after))
+    }
+}
+
+/// Some of the matching events behind `after`, in order, and up to where these are all of them.
+async fn fetch(
+    shared: &Arc<Shared>,
+    query: Option<&Arc<Query>>,
+    after: Position,
+    watermark: Position,
+) -> Result<(Vec<RecordedEvent>, Position), StoreError> {
+    if let Some(pages) = shared.recent_pages(after, limits::BATCH_BYTES) {
+        let through = pages.last().map_or(after, |page| page.last().min(watermark));
+        let records = pages.iter().flat_map(|page| page.records(after.next(), watermark));
+        let wanted = records.filter(|record| match (record, query) {
+            (Ok(record), Some(query)) => query.matches(record),
+            (Err(_), _) | (_, None) => true,
+        });
+        let events: Result<Vec<_>, Damage> = wanted.collect();
+        return Ok((events.map_err(|damage| ReadError::from(damage).into_store_error())?, through));
+    }
+    let Some(query) = query else {
+        let shared = Arc::clone(shared);
+        let fetch = move || fetch_log(&shared, Direction::Forward, after, watermark, u64::MAX, Tier::Disk);
+        let events = blocking(fetch).await?;
+        let Some(last) = events.last() else {
+            let detail = "the log ends before its durable head".to_owned();
+            return Err(StoreError::Corrupt { position: after.next(), detail });
+        };
+        let through = last.position;
+        return Ok((events, through));
+    };
+    let range = (after.next(), watermark);
+    let limit = limits::BATCH_LIST_EVENTS;
+    let (fetched, complete) = fetch_matching(shared, query, Direction::Forward, range, limit).await?;
+    let events = fetched.or_failed()?;
+    let last = events.last().map_or(after, |event| event.position);
+    Ok((events, if complete { watermark } else { last }))
 }

@@ -11,6 +11,6 @@ mod varint;
 pub(crate) use item::{Frame, Item};
 pub(crate) use page::{Damage, Page, PageBuilder, PageHeader};
 pub(crate) use row::{
-    KeyRow, MARK_KEY, Mark, STREAM_FAMILY, StreamRow, key_row_key, stream_prefix_len, stream_row_key,
+    KeyRow, Kind, ListRow, MARK_KEY, Mark, Place, Totals, key_row_key, list_prefix_len, list_row_key,
 };
 pub(crate) use store_file::StoreFile;

@@ -6,7 +6,7 @@ use annalist_core::{
 };
 use uuid::Uuid;
 
-use super::{KeyRow, Mark, Page, PageBuilder, StoreFile, StreamRow, row};
+use super::{KeyRow, Kind, ListRow, Mark, Page, PageBuilder, StoreFile, Totals, row};
 
 fn event(number: u64) -> NewEvent {
     let id = EventId::new(Uuid::from_u128(u128::from(number) + 1));
@@ -93,12 +93,12 @@ fn a_page_that_is_cut_short_is_an_error() {
 fn rows_come_back() {
     let places = vec![(Position::new(5), 0), (Position::new(6), 1), (Position::new(300), 70_000)];
     let (mut key, mut value) = (Vec::new(), Vec::new());
-    row::stream_row_key(&mut key, "thing-1", Version::new(4));
-    StreamRow::encode_places(&mut value, &places);
-    let expected = StreamRow { first: Version::new(4), places };
-    assert_eq!(StreamRow::decode(&key, &value), Some(expected));
+    row::list_row_key(&mut key, Kind::Stream, "thing-1", 4);
+    ListRow::encode_places(&mut value, &places);
+    let expected = ListRow { first: 4, places };
+    assert_eq!(ListRow::decode(&key, &value), Some(expected));
     for length in 0..value.len() {
-        assert_eq!(StreamRow::decode(&key, &value[..length]), None, "a row that is cut short is not a row");
+        assert_eq!(ListRow::decode(&key, &value[..length]), None, "a row that is cut short is not a row");
     }
 
     let row =
@@ -106,19 +106,25 @@ fn rows_come_back() {
     let mut value = Vec::new();
     row.encode(&mut value);
     assert_eq!(KeyRow::decode(&value), Some(row));
-    let mark = Mark { epoch: annalist_core::Epoch::new(2), position: Position::new(9), checksum: 8 };
+    let totals = Totals { streams: 3, event_bytes: 1 << 40 };
+    let mark = Mark { epoch: annalist_core::Epoch::new(2), position: Position::new(9), checksum: 8, totals };
     assert_eq!(Mark::decode(&mark.encode()), Some(mark));
+    assert_eq!(Mark::decode(&[0; 16]), None, "the mark of an older layout is not one");
 }
 
 #[test]
-fn later_events_of_a_stream_sort_first() {
-    let key = |stream: &str, version: u64| {
+fn the_rows_of_a_list_stand_together_in_order() {
+    let key = |kind, name: &str, first: u64| {
         let mut key = Vec::new();
-        row::stream_row_key(&mut key, stream, Version::new(version));
+        row::list_row_key(&mut key, kind, name, first);
         key
     };
-    assert!(key("a", 9) < key("a", 1));
-    assert!(key("a", 1) < key("a-1", 9), "a stream's rows stand together, whatever other names begin alike");
+    assert!(key(Kind::Tag, "a", 9) < key(Kind::Tag, "a", 300));
+    assert!(key(Kind::Tag, "a", u64::MAX) < key(Kind::Tag, "a-1", 1), "whatever other names begin alike");
+    let prefix = |kind| row::list_prefix_len(&key(kind, "a-1", 1)).map(|len| key(kind, "a-1", 1)[..len].to_vec());
+    assert_eq!(prefix(Kind::Tag), Some(b"ga-1\0".to_vec()));
+    assert_ne!(prefix(Kind::Tag), prefix(Kind::Type), "a tag is not a type of the same name");
+    assert_eq!(row::list_prefix_len(b"kscope\0id"), None, "keys are no lists");
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use annalist_core::{Key, Position, Version};
+use annalist_core::{Key, Position};
 use bytes::Bytes;
-use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, Options, ReadOptions, SstFileWriter};
+use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, Options, ReadOptions, SstFileWriter};
 
-use super::{ReadError, Tier, options};
-use crate::format::{self, Damage, KeyRow, MARK_KEY, Mark, StreamRow};
+use super::{ReadError, Tier, occupied, options};
+use crate::format::{self, Damage, KeyRow, Kind, ListRow, MARK_KEY, Mark};
 
 const ROWS: &str = "rows";
 const SNAPSHOTS: &str = "snapshots";
@@ -57,10 +57,10 @@ impl IndexDb {
         self.db.cf_handle(name).ok_or(ReadError::Damaged(missing))
     }
 
-    /// Up to where the index covers the log; `None` for a new one.
+    /// Up to where the index covers the log; `None` for a new one, and for one of another layout.
     pub(crate) fn mark(&self) -> Result<Option<Mark>, ReadError> {
-        let Some(bytes) = self.db.get_pinned_cf(self.family(ROWS)?, MARK_KEY)? else { return Ok(None) };
-        Ok(Some(Mark::decode(&bytes).ok_or_else(damaged_row)?))
+        let bytes = self.db.get_pinned_cf(self.family(ROWS)?, MARK_KEY)?;
+        Ok(bytes.and_then(|bytes| Mark::decode(&bytes)))
     }
 
     /// Adds a chunk: rows sorted by key, the mark among them. All of it is there afterwards, or nothing.
@@ -92,50 +92,64 @@ impl IndexDb {
         Ok(Some(KeyRow::decode(&value).ok_or_else(damaged_row)?))
     }
 
-    /// The row that holds the event of a stream with the greatest version that is at most `version`, or an earlier one
-    /// if that is not in the index; only rows at or before `mark`.
-    pub(crate) fn stream_row(
+    /// Rows of a list, oldest first, while `more` says so of the last one: from the last row that begins at or before ordinal
+    /// `at` on, or from the first one if none does.
+    pub(crate) fn rows_forward(
         &self,
-        stream: &str,
-        version: Version,
-        mark: Position,
+        (kind, name): (Kind, &str),
+        at: u64,
         tier: Tier,
-    ) -> Result<Option<StreamRow>, ReadError> {
-        let mut key = Vec::with_capacity(stream.len() + 10);
-        format::stream_row_key(&mut key, stream, version);
-        let mut read: ReadOptions = options::read(tier);
-        read.set_prefix_same_as_start(true);
-        let mut iterator = self.db.raw_iterator_cf_opt(self.family(ROWS)?, read);
-        iterator.seek(&key);
-        while let Some((found, value)) = iterator.item() {
-            let prefix = format::stream_prefix_len(&key);
-            if found.get(..prefix) != key.get(..prefix) {
-                return Ok(None);
-            }
-            let row = StreamRow::decode(found, value).ok_or_else(damaged_row)?;
-            // A chunk that was added after the caller's view was made: memory answers for it.
-            if row.places.last().is_some_and(|(position, _)| *position <= mark) {
-                return Ok(Some(row));
-            }
-            iterator.next();
+        mut more: impl FnMut(ListRow) -> bool,
+    ) -> Result<(), ReadError> {
+        let mut rows = self.rows((kind, name), at, tier)?;
+        // No row begins before the first event.
+        if at > 1 {
+            rows.iterator.seek_for_prev(&rows.key);
+            rows.iterator.status()?;
         }
-        iterator.status()?;
-        Ok(None)
+        if !rows.at_row() {
+            rows.iterator.seek(&rows.key);
+        }
+        while let Some(row) = rows.row()? {
+            if !more(row) {
+                return Ok(());
+            }
+            rows.iterator.next();
+        }
+        Ok(rows.iterator.status()?)
     }
 
-    /// The row that begins with exactly this version.
-    pub(crate) fn stream_row_at(
+    /// Rows of a list, newest first, while `more` says so of the last one: from the last row that begins at or before ordinal
+    /// `at` on.
+    pub(crate) fn rows_backward(
         &self,
-        stream: &str,
-        first: Version,
+        (kind, name): (Kind, &str),
+        at: u64,
         tier: Tier,
-    ) -> Result<Option<StreamRow>, ReadError> {
-        let mut key = Vec::with_capacity(stream.len() + 10);
-        format::stream_row_key(&mut key, stream, first);
-        let Some(value) = self.db.get_pinned_cf_opt(self.family(ROWS)?, &key, &options::read(tier))? else {
-            return Ok(None);
-        };
-        Ok(Some(StreamRow::decode(&key, &value).ok_or_else(damaged_row)?))
+        mut more: impl FnMut(ListRow) -> bool,
+    ) -> Result<(), ReadError> {
+        let mut rows = self.rows((kind, name), at, tier)?;
+        rows.iterator.seek_for_prev(&rows.key);
+        while let Some(row) = rows.row()? {
+            if !more(row) {
+                return Ok(());
+            }
+            rows.iterator.prev();
+        }
+        Ok(rows.iterator.status()?)
+    }
+
+    fn rows(&self, (kind, name): (Kind, &str), at: u64, tier: Tier) -> Result<Rows<'_>, ReadError> {
+        let mut key = Vec::with_capacity(name.len() + 10);
+        format::list_row_key(&mut key, kind, name, at);
+        let mut read: ReadOptions = options::read(tier);
+        read.set_prefix_same_as_start(true);
+        Ok(Rows { iterator: self.db.raw_iterator_cf_opt(self.family(ROWS)?, read), key })
+    }
+
+    /// What the index occupies on the disk.
+    pub(crate) fn disk_bytes(&self) -> Result<u64, ReadError> {
+        Ok(occupied(&self.dir)?)
     }
 
     /// A cached snapshot.
@@ -152,6 +166,29 @@ impl IndexDb {
     /// Writes the cached snapshots out, so that they survive a clean close.
     pub(crate) fn flush_snapshots(&self) -> Result<(), ReadError> {
         Ok(self.db.flush_cf(self.family(SNAPSHOTS)?)?)
+    }
+}
+
+/// The rows of one list, and where it is to be entered.
+struct Rows<'a> {
+    iterator: DBRawIterator<'a>,
+    key: Vec<u8>,
+}
+
+impl Rows<'_> {
+    /// Whether the iterator stands at a row of the list.
+    fn at_row(&self) -> bool {
+        let list = self.key.len() - size_of::<u64>();
+        let is_of_list = |found: &[u8]| found.len() == self.key.len() && found.get(..list) == self.key.get(..list);
+        self.iterator.key().is_some_and(is_of_list)
+    }
+
+    /// The row at which the iterator stands.
+    fn row(&self) -> Result<Option<ListRow>, ReadError> {
+        match self.iterator.item().filter(|_| self.at_row()) {
+            None => Ok(None),
+            Some((key, value)) => ListRow::decode(key, value).map(Some).ok_or_else(damaged_row),
+        }
     }
 }
 

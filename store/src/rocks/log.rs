@@ -9,7 +9,7 @@ use annalist_core::{Direction, Position};
 use bytes::Bytes;
 use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch};
 
-use super::{ReadError, Tier, options};
+use super::{ReadError, Tier, occupied, options};
 use crate::{
     format::{Damage, Page},
     options::{Durability, StoreOptions},
@@ -121,6 +121,11 @@ impl LogDb {
                 decode(&key, &value).map(Some)
             }
         }
+    }
+
+    /// What the log occupies on the disk.
+    pub(crate) fn disk_bytes(&self) -> Result<u64, ReadError> {
+        Ok(occupied(self.db.path())?)
     }
 
     /// A consumer's note.

@@ -35,9 +35,21 @@ pub(crate) enum ReadError {
     /// The index could not be written.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// A folder of the store could not be looked at.
+    #[error(transparent)]
+    Folder(#[from] std::io::Error),
     /// An earlier write failed, and nothing more is written.
     #[error("{0}")]
     Poisoned(String),
+}
+
+/// What the files of a folder occupy on the disk, in bytes. Files come and go meanwhile.
+fn occupied(dir: &std::path::Path) -> std::io::Result<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    /// The unit of `st_blocks`, whatever the file system's own blocks are (stat(2)).
+    const BLOCK_BYTES: u64 = 512;
+    let sizes = std::fs::read_dir(dir)?.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.blocks() * BLOCK_BYTES));
+    Ok(sizes.sum())
 }
 
 impl From<rocksdb::Error> for ReadError {
@@ -62,6 +74,7 @@ impl ReadError {
                 StoreError::Corrupt { position: annalist_core::Position::ZERO, detail: error.into_string() }
             }
             Self::Index(error) => StoreError::Unavailable { why: format!("the index cannot be written: {error}") },
+            Self::Folder(error) => StoreError::Unavailable { why: format!("its folder cannot be read: {error}") },
             Self::Poisoned(why) => StoreError::Unavailable { why },
             Self::Engine(error) => StoreError::Unavailable { why: error.into_string() },
             Self::Damaged(damage) => {

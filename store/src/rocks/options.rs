@@ -7,7 +7,7 @@ use rocksdb::{
 
 use super::Tier;
 use crate::{
-    format::{STREAM_FAMILY, stream_prefix_len},
+    format::list_prefix_len,
     options::{Durability, StoreOptions},
 };
 
@@ -79,9 +79,9 @@ pub(super) fn index_database() -> Options {
 pub(super) fn index_family(cache: &Cache) -> Options {
     let mut family = common();
     family.set_prefix_extractor(SliceTransform::create(
-        "annalist.stream",
-        |key| key.get(..stream_prefix_len(key)).unwrap_or(key),
-        Some(|key| key.first() == Some(&STREAM_FAMILY)),
+        "annalist.list",
+        |key| key.get(..list_prefix_len(key).unwrap_or(key.len())).unwrap_or(key),
+        Some(|key| list_prefix_len(key).is_some()),
     ));
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);

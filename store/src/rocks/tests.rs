@@ -4,7 +4,7 @@ use annalist_core::{Epoch, Position};
 use rocksdb::Cache;
 
 use super::IndexDb;
-use crate::format::{MARK_KEY, Mark};
+use crate::format::{MARK_KEY, Mark, Totals};
 
 /// The first run of the crash test found this: ingestion links the chunk's file under its final name and then removes the
 /// first one. A crash in between leaves both, and the next chunk was written into the same file.
@@ -12,7 +12,12 @@ use crate::format::{MARK_KEY, Mark};
 fn a_leftover_chunk_file_is_not_written_into() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let cache = Cache::new_lru_cache(1024 * 1024);
-    let mark = |position| Mark { epoch: Epoch::FIRST, position: Position::new(position), checksum: 0 };
+    let mark = |position| Mark {
+        epoch: Epoch::FIRST,
+        position: Position::new(position),
+        checksum: 0,
+        totals: Totals::default(),
+    };
     let ingest = |index: &IndexDb, position| {
         let value = mark(position).encode();
         index.ingest([(MARK_KEY, &value[..])].into_iter()).expect("the chunk is added");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annalist_core::{
     Append, AppendError, ContentType, EventId, EventType, Keyed, NewEvent, Position, SYSTEM_STREAM, StreamId,
-    Timestamp, Version,
+    Timestamp, Version, body_len,
 };
 use bytes::Bytes;
 use uuid::Uuid;
@@ -12,9 +12,10 @@ use uuid::Uuid;
 use super::{Answer, Answered, Answers, Call, Group, Request};
 use crate::{
     clock::Clock,
-    format::{KeyRow, PageBuilder},
+    format::{KeyRow, Kind, PageBuilder, Place},
     limits,
     options::Durability,
+    search::{Scope, first_match},
     shared::Shared,
     tail::{Generation, Seal, View},
 };
@@ -36,6 +37,8 @@ pub(crate) struct Stage {
     clock: Clock,
     last: Position,
     group: Group,
+    /// Where the events of an entry stand, while it is being staged.
+    places: Vec<Place>,
 }
 
 impl Stage {
@@ -46,6 +49,7 @@ impl Stage {
             clock: Clock::after(start.time),
             last: start.last,
             group: Group::default(),
+            places: Vec::new(),
             shared,
         }
     }
@@ -106,6 +110,15 @@ impl Stage {
             }
             *head = actual;
         }
+        for (number, condition) in (1..).zip(&append.conditions) {
+            let range = (condition.after().max(*seen).next(), self.last);
+            let refusal = match first_match(Scope { view: &self.view, disk: None, range }, &condition.query) {
+                Ok(None) => continue,
+                Ok(Some(first)) => AppendError::ConditionFailed { number, query: condition.query.clone(), first },
+                Err(error) => AppendError::Store(error.into_store_error()),
+            };
+            return Err(Answer::Refused(refusal));
+        }
         if let Some(head) = heads.get_mut(append.entries.len()) {
             *head = self.view.staged_head(SYSTEM_STREAM).unwrap_or(*head);
         }
@@ -121,7 +134,7 @@ impl Stage {
 
     /// Gives the events their places, in the pages and in memory.
     fn record(&mut self, request: &mut Request) -> Answer {
-        let Request { append, heads, streams, .. } = request;
+        let Request { append, heads, streams, bytes, .. } = request;
         let after = self.last;
         let events = append.event_count();
         if events == 0 && append.keyed.is_none() {
@@ -133,17 +146,23 @@ impl Stage {
             Durability::PowerLoss => self.shared.watermark(),
             Durability::ProcessCrash => Position::ZERO,
         };
+        let reply = append.keyed.as_ref().map_or(0, |keyed| keyed.reply.len());
+        let mut event_bytes = (*bytes - reply) as u64;
         let count = u32::try_from(events.max(1)).unwrap_or(u32::MAX);
         let full = self.pages.frame(append, count, self.last.next(), synced);
         self.group.pages.extend(full);
         let mut first_slot = None;
         for (entry, before) in append.entries.iter().zip(heads.iter()) {
             let mut version = *before;
+            self.places.clear();
             for event in &entry.events {
                 version = version.next();
-                let slot = self.place(&entry.stream, event, version, time, synced, first_slot.is_none());
-                first_slot.get_or_insert(slot);
+                let place = self.place(&entry.stream, event, version, time, synced, first_slot.is_none());
+                first_slot.get_or_insert(place.1);
+                self.places.push(place);
             }
+            // What the append has in bytes is counted with its first events.
+            self.add_to_lists(&entry.stream, before.next(), &entry.events, std::mem::take(&mut event_bytes));
             match streams.iter_mut().find(|(stream, _)| *stream == entry.stream) {
                 Some((_, last)) => *last = version,
                 None if version > *before => streams.push((entry.stream.clone(), version)),
@@ -153,7 +172,12 @@ impl Stage {
         if events == 0 {
             let (stream, event) = (StreamId::system(), self.system_event(append));
             let version = heads.last().map_or(Version::ZERO, |head| head.next());
-            first_slot = Some(self.place(&stream, &event, version, time, synced, true));
+            let place = self.place(&stream, &event, version, time, synced, true);
+            first_slot = Some(place.1);
+            self.places.clear();
+            self.places.push(place);
+            let bytes = body_len(&stream, &event) as u64;
+            self.add_to_lists(&stream, version, &[event], bytes);
             streams.push((stream, version));
         }
         if let (Some(keyed), Some(slot)) = (&append.keyed, first_slot) {
@@ -182,13 +206,37 @@ impl Stage {
         time: Timestamp,
         synced: Position,
         opens: bool,
-    ) -> u32 {
+    ) -> Place {
         let position = self.last.next();
         let (full, slot) = self.pages.record(stream, event, version, time, position, synced, opens);
         self.group.pages.extend(full);
-        self.view.live().add_event(stream.as_str(), version, position, slot);
         self.last = position;
-        slot
+        (position, slot)
+    }
+
+    /// Adds the events that were just placed to the lists in memory, `self.places` saying where they stand.
+    fn add_to_lists(&self, stream: &StreamId, first: Version, events: &[NewEvent], event_bytes: u64) {
+        if events.is_empty() {
+            return;
+        }
+        let (live, places) = (self.view.live(), &self.places);
+        live.add_events(stream.as_str(), first, places, event_bytes);
+        live.add_to_list(Kind::Category, stream.category(), places);
+        let mut places = places.as_slice();
+        for same in events.chunk_by(|a, b| a.event_type.name() == b.event_type.name()) {
+            let (own, rest) = places.split_at(same.len().min(places.len()));
+            places = rest;
+            if let Some(event) = same.first() {
+                live.add_to_list(Kind::Type, event.event_type.name(), own);
+            }
+            for (event, place) in same.iter().zip(own) {
+                for (at, tag) in event.tags.iter().enumerate() {
+                    if !event.tags.iter().take(at).any(|earlier| earlier == tag) {
+                        live.add_to_list(Kind::Tag, tag.as_str(), &[*place]);
+                    }
+                }
+            }
+        }
     }
 
     /// The group with its pages finished; a new one begins.
@@ -221,7 +269,7 @@ impl Stage {
             return None;
         }
         live.freeze(Seal { position: self.last, checksum: self.pages.last_checksum() });
-        let next = Arc::new(Generation::behind(self.last));
+        let next = Arc::new(Generation::behind(self.last, live.totals()));
         self.shared.change_view(|view| view.with_live(Arc::clone(&next)));
         self.view = self.shared.view.load_full();
         Some(live)

@@ -6,7 +6,7 @@ use annalist_core::{Key, Position, Version};
 
 use super::Generation;
 use crate::{
-    format::KeyRow,
+    format::{KeyRow, Kind, Place, Totals},
     rocks::{IndexDb, ReadError, Tier},
 };
 
@@ -47,6 +47,11 @@ impl View {
         Self { generations: self.generations.get(1..).unwrap_or_default().to_vec() }
     }
 
+    /// What the log holds, staged events included.
+    pub(crate) fn totals(&self) -> Totals {
+        self.live().totals()
+    }
+
     /// The last version of a stream in memory, staged events included: what only the sequencer may know.
     pub(crate) fn staged_head(&self, stream: &str) -> Option<Version> {
         self.generations.iter().rev().find_map(|generation| generation.head(stream, Position::MAX))
@@ -68,8 +73,16 @@ impl View {
         if let Some(head) = self.generations.iter().rev().find_map(|generation| generation.head(stream, through)) {
             return Ok(head);
         }
-        let row = index.stream_row(stream, Version::MAX, self.mark(), tier)?;
-        Ok(row.map_or(Version::ZERO, |row| row.end().previous()))
+        let (mark, mut head) = (self.mark(), Version::ZERO);
+        index.rows_backward((Kind::Stream, stream), u64::MAX, tier, |row| {
+            // A chunk that was added after this view was made: memory answers for it.
+            let is_newer = row.last() > mark;
+            if !is_newer {
+                head = Version::new(row.end()).previous();
+            }
+            is_newer
+        })?;
+        Ok(head)
     }
 
     /// What is known of a key whose commit ends at or before `through`.
@@ -87,53 +100,121 @@ impl View {
     }
 
     /// Where the events of a stream stand with versions in `from ..= to` and positions up to `through`: at most `limit` of
-    /// them, in order, each with its version and its slot.
-    pub(crate) fn places(
+    /// them, in order.
+    pub(crate) fn versions(
         &self,
         index: &IndexDb,
         stream: &str,
         (from, to): (Version, Version),
         (through, limit): (Position, usize),
         tier: Tier,
-    ) -> Result<Vec<(Version, Position, u32)>, ReadError> {
-        let mut places = Vec::new();
+    ) -> Result<Vec<(Version, Place)>, ReadError> {
+        let mut found = Vec::new();
         let in_memory = self.generations.iter().find_map(|generation| generation.first_version(stream, through));
         if in_memory.is_none_or(|first| from < first) {
-            self.places_on_disk(index, stream, (from, to), limit, tier, &mut places)?;
+            let mark = self.mark().min(through);
+            index.rows_forward((Kind::Stream, stream), from.get(), tier, |row| {
+                for (version, place) in (row.first..).map(Version::new).zip(row.places) {
+                    if version > to || place.0 > mark || found.len() >= limit {
+                        return false;
+                    }
+                    if version >= from {
+                        found.push((version, place));
+                    }
+                }
+                true
+            })?;
         }
         for generation in &self.generations {
-            let next = places.last().map_or(from, |(version, ..): &(Version, _, _)| version.next());
-            generation.places(stream, (next, to), through, limit, &mut places);
+            let next = found.last().map_or(from, |(version, _): &(Version, _)| version.next());
+            generation.versions(stream, (next, to), through, limit, &mut found);
         }
-        Ok(places)
+        Ok(found)
     }
 
-    fn places_on_disk(
+    /// Adds to `out` where the first events of a list from `from` to `to` stand, in order: at least one if there is one, and
+    /// about `limit` if there are as many. What lies at or before the mark is looked up in `disk`.
+    pub(crate) fn places_forward(
         &self,
-        index: &IndexDb,
-        stream: &str,
-        (from, to): (Version, Version),
+        disk: Option<(&IndexDb, Tier)>,
+        list: (Kind, &str),
+        (from, to): (Position, Position),
         limit: usize,
-        tier: Tier,
-        out: &mut Vec<(Version, Position, u32)>,
+        out: &mut Vec<Place>,
     ) -> Result<(), ReadError> {
         let mark = self.mark();
-        let mut next = index.stream_row(stream, from, mark, tier)?;
-        while let Some(row) = next {
-            let end = row.end();
-            if row.places.last().is_none_or(|(position, _)| *position > mark) {
-                return Ok(());
+        if let Some((index, tier)) = disk.filter(|_| from <= mark) {
+            let end = mark.min(to);
+            let at = entry(index, list, from, tier)?;
+            index.rows_forward(list, at, tier, |row| {
+                out.extend(row.places.iter().filter(|(position, _)| (from..=end).contains(position)));
+                row.last() < end && out.len() < limit
+            })?;
+        }
+        for generation in self.generations.iter().filter(|generation| generation.floor() < to) {
+            if out.len() >= limit {
+                break;
             }
-            for (version, (position, slot)) in (row.first.get()..).map(Version::new).zip(row.places) {
-                if version > to || out.len() >= limit {
-                    return Ok(());
-                }
-                if version >= from {
-                    out.push((version, position, slot));
-                }
-            }
-            next = if end > to || out.len() >= limit { None } else { index.stream_row_at(stream, end, tier)? };
+            generation.places_forward(list, (from, to), limit, out);
         }
         Ok(())
     }
+
+    /// Adds to `out` where the last events of a list from `from` to `to` stand, newest first: at least one if there is one, and
+    /// about `limit` if there are as many.
+    pub(crate) fn places_backward(
+        &self,
+        (index, tier): (&IndexDb, Tier),
+        list: (Kind, &str),
+        (from, to): (Position, Position),
+        limit: usize,
+        out: &mut Vec<Place>,
+    ) -> Result<(), ReadError> {
+        for generation in self.generations.iter().rev().filter(|generation| generation.floor() < to) {
+            if out.len() >= limit {
+                return Ok(());
+            }
+            generation.places_backward(list, (from, to), limit, out);
+        }
+        let end = self.mark().min(to);
+        if out.len() >= limit || end < from {
+            return Ok(());
+        }
+        let at = entry(index, list, end, tier)?;
+        index.rows_backward(list, at, tier, |row| {
+            out.extend(row.places.iter().rev().filter(|(position, _)| (from..=end).contains(position)));
+            row.places.first().is_some_and(|(first, _)| *first > from) && out.len() < limit
+        })
+    }
+}
+
+/// The ordinal at which the rows of a list are to be entered to meet `position`. Rows are found by their first ordinal, which is
+/// a position except in streams; there the row is searched by halves, since versions and positions have one order.
+fn entry(index: &IndexDb, (kind, name): (Kind, &str), position: Position, tier: Tier) -> Result<u64, ReadError> {
+    if kind != Kind::Stream {
+        return Ok(position.get());
+    }
+    let row_at = |version: u64| -> Result<Option<(u64, Position)>, ReadError> {
+        let mut found = None;
+        index.rows_backward((kind, name), version, tier, |row| {
+            found = row.places.first().map(|(first, _)| (row.first, *first));
+            false
+        })?;
+        Ok(found)
+    };
+    let Some((newest, begins)) = row_at(u64::MAX)? else { return Ok(1) };
+    if begins <= position {
+        return Ok(newest);
+    }
+    // Rows before `low` begin early enough, the last of them at `found`; those from `high` on begin too late.
+    let (mut found, mut low, mut high) = (1, 1, newest);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match row_at(middle)? {
+            Some((first, begins)) if begins <= position => (found, low) = (first, middle + 1),
+            Some((first, _)) => high = first,
+            None => break,
+        }
+    }
+    Ok(found)
 }
