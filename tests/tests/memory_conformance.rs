@@ -7,3 +7,5 @@ fn store() -> InMemory {
 }
 
 tests::event_store_conformance!(store);
+tests::query_conformance!(store);
+tests::condition_conformance!(store);

@@ -9,6 +9,8 @@ mod as_shipped {
     }
 
     tests::event_store_conformance!(store);
+    tests::query_conformance!(store);
+    tests::condition_conformance!(store);
     tests::reopening_conformance!(store);
 }
 
@@ -20,5 +22,7 @@ mod in_small_pieces {
     }
 
     tests::event_store_conformance!(store);
+    tests::query_conformance!(store);
+    tests::condition_conformance!(store);
     tests::reopening_conformance!(store);
 }

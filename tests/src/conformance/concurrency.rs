@@ -13,10 +13,10 @@ use super::{
     },
 };
 
-type Answer = Result<Appended, AppendError>;
+pub(super) type Answer = Result<Appended, AppendError>;
 
 /// Sends all these appends at the same moment.
-async fn race(store: &Store, appends: Vec<Append>) -> Vec<Answer> {
+pub(super) async fn race(store: &Store, appends: Vec<Append>) -> Vec<Answer> {
     let start = Arc::new(Barrier::new(appends.len()));
     let tasks: Vec<_> = appends
         .into_iter()
@@ -36,7 +36,7 @@ async fn race(store: &Store, appends: Vec<Append>) -> Vec<Answer> {
 }
 
 /// Runs `count` tasks, each given its number, to their ends.
-async fn together<T, F>(count: u64, task: impl Fn(u64) -> F) -> Vec<T>
+pub(super) async fn together<T, F>(count: u64, task: impl Fn(u64) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

@@ -1,6 +1,6 @@
 //! Closing.
 
-use annalist_core::{Append, AppendError, Cursor, Delivery, Expected, Position, Query, Read, StoreError};
+use annalist_core::{Append, AppendError, Cursor, Delivery, Expected, Position, Query, Read, StoreError, Timestamp};
 
 use super::{
     Subject,
@@ -17,6 +17,9 @@ pub async fn a_closed_store_says_so(subject: &dyn Subject) {
     assert_eq!(store.outcome(&key("k")).await, Err(StoreError::Closed));
     assert_eq!(store.read(Read::all(Position::ZERO)).await.err(), Some(StoreError::Closed));
     assert_eq!(store.subscribe(Query::all(), Cursor::START).await.err(), Some(StoreError::Closed));
+    assert_eq!(store.read(Read::query(Query::all(), Position::ZERO)).await.err(), Some(StoreError::Closed));
+    assert_eq!(store.position_before(Timestamp::default()).await, Err(StoreError::Closed));
+    assert_eq!(store.statistics().await, Err(StoreError::Closed));
     assert_eq!(subject.snapshots().load(&stream("a-1")).await, Err(StoreError::Closed));
     assert_eq!(subject.checkpoints().load("outbox").await, Err(StoreError::Closed));
 }

@@ -1,22 +1,24 @@
 //! Finite reads.
 
-use annalist_core::{Append, Batches, Expected, Position, Read, RecordedEvent, Version};
+use annalist_core::{Append, Expected, Position, Read, RecordedEvent, Version};
 
 use super::{
     Store,
-    support::{append, at, event, events, fingerprint, key, numbers, positions, read, stream, version, whole_log},
+    support::{
+        append, at, event, events, fingerprint, key, numbers, positions, read, rest, stream, version, whole_log,
+    },
 };
 
 /// Bounds and limits inside, at and beyond the borders of a few events.
-const CUTS: [u64; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, u64::MAX - 1, u64::MAX];
+pub(super) const CUTS: [u64; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, u64::MAX - 1, u64::MAX];
 
 /// What a read of things numbered from 1 to `last` must find.
-fn forward(last: u64, after: u64, limit: u64) -> Vec<u64> {
+pub(super) fn forward(last: u64, after: u64, limit: u64) -> Vec<u64> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     (1..=last).filter(|number| *number > after).take(limit).collect()
 }
 
-fn backward(last: u64, before: u64, limit: u64) -> Vec<u64> {
+pub(super) fn backward(last: u64, before: u64, limit: u64) -> Vec<u64> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     (1..=last).rev().filter(|number| *number < before).take(limit).collect()
 }
@@ -101,17 +103,6 @@ pub async fn a_long_stream_is_read_whole_in_both_directions(store: &Store) {
     for (bound, limit) in [(u64::MAX, u64::MAX), (last, 700), (500, 300), (2, 5)] {
         let found = read(store, Read::stream_backward(name(), version(bound)).limit(limit)).await;
         assert!(numbers(&found) == expected(backward(last, bound, limit)), "before {bound}, at most {limit}");
-    }
-}
-
-async fn rest(batches: &mut dyn Batches) -> Vec<RecordedEvent> {
-    let mut found = Vec::new();
-    loop {
-        let batch = batches.next().await.expect("the read goes on");
-        if batch.is_empty() {
-            return found;
-        }
-        found.extend(batch);
     }
 }
 

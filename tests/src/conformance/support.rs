@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use annalist_core::{
-    Append, AppendError, Appended, Cursor, Delivery, EventId, EventType, Fingerprint, Key, NewEvent, Position, Query,
-    Read, RecordedEvent, StreamId, Subscription, Version,
+    Append, AppendError, Appended, Batches, Cursor, Delivery, EventId, EventType, Fingerprint, Key, NewEvent, Position,
+    Query, Read, RecordedEvent, StreamId, Subscription, Tag, Version,
 };
 
 use super::Store;
@@ -21,6 +21,20 @@ pub(crate) fn event(payload: impl Display) -> NewEvent {
 /// Events whose payloads are these numbers.
 pub(crate) fn events(numbers: impl IntoIterator<Item = u64>) -> Vec<NewEvent> {
     numbers.into_iter().map(event).collect()
+}
+
+pub(crate) fn tags(names: &[&str]) -> Vec<Tag> {
+    names.iter().map(|name| Tag::new(*name).expect("a valid tag")).collect()
+}
+
+/// An event with tags.
+pub(crate) fn tagged(payload: impl Display, names: &[&str]) -> NewEvent {
+    event(payload).with_tags(tags(names))
+}
+
+/// An event of a type, with tags.
+pub(crate) fn typed(name: &str, payload: impl Display, names: &[&str]) -> NewEvent {
+    NewEvent { event_type: EventType::new(name.to_owned()).expect("a valid type"), ..tagged(payload, names) }
 }
 
 pub(crate) fn key(id: &str) -> Key {
@@ -53,7 +67,11 @@ pub(crate) async fn head(store: &Store) -> Cursor {
 
 /// Everything that a read delivers.
 pub(crate) async fn read(store: &Store, read: Read) -> Vec<RecordedEvent> {
-    let mut batches = store.read(read).await.expect("the read begins");
+    rest(&mut *store.read(read).await.expect("the read begins")).await
+}
+
+/// Everything that a read has not delivered so far.
+pub(crate) async fn rest(batches: &mut dyn Batches) -> Vec<RecordedEvent> {
     let mut found = Vec::new();
     loop {
         let batch = batches.next().await.expect("the read goes on");
@@ -74,6 +92,20 @@ pub(crate) async fn whole_stream(store: &Store, name: &str) -> Vec<RecordedEvent
     read(store, Read::stream(stream(name), Version::ZERO)).await
 }
 
+/// Everything that matches a query: read in both directions and followed, which must find the same.
+pub(crate) async fn find(store: &Store, query: impl Into<Query>) -> Vec<RecordedEvent> {
+    let query = query.into();
+    let forwards = read(store, Read::query(query.clone(), Position::ZERO)).await;
+    let mut backwards = read(store, Read::query_backward(query.clone(), Position::MAX)).await;
+    backwards.reverse();
+    assert_eq!(positions(&backwards), positions(&forwards), "both directions find the same: {query}");
+    let (followed, edge) = until_caught_up(&mut *follow_query(store, query.clone(), Cursor::START).await).await;
+    assert_eq!(positions(&followed), positions(&forwards), "who follows finds the same: {query}");
+    assert!(backwards == forwards && followed == forwards, "not only the positions are the same: {query}");
+    assert_eq!(edge, head(store).await, "the edge is behind all that was passed over: {query}");
+    forwards
+}
+
 pub(crate) fn payloads(events: &[RecordedEvent]) -> Vec<String> {
     events.iter().map(|event| String::from_utf8_lossy(event.payload()).into_owned()).collect()
 }
@@ -91,7 +123,11 @@ pub(crate) fn versions(events: &[RecordedEvent]) -> Vec<u64> {
 }
 
 pub(crate) async fn follow(store: &Store, after: Cursor) -> Box<dyn Subscription> {
-    store.subscribe(Query::all(), after).await.expect("the cursor is accepted")
+    follow_query(store, Query::all(), after).await
+}
+
+pub(crate) async fn follow_query(store: &Store, query: impl Into<Query>, after: Cursor) -> Box<dyn Subscription> {
+    store.subscribe(query.into(), after).await.expect("the cursor and the query are accepted")
 }
 
 /// What a subscription delivers up to the next edge, and the cursor that it gives there.
