@@ -44,12 +44,19 @@ pub(crate) const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of pages in one batch of a read of the whole log (1 MiB): amortises the hand-over between threads.
 pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
 
+/// Batches of a read of the whole log that are being read or wait to be taken: one for each core of a small machine, and one
+/// more for the reader.
+pub(crate) const BATCHES_AHEAD: usize = 3;
+
 /// Events in one batch of a read of a stream or by a query.
 pub(crate) const BATCH_LIST_EVENTS: usize = 512;
 
 /// Reads of single pages from the disk that one fetch has under way: a disk that answers one at a time in 70 µs answers
-/// sixteen in little more.
-pub(crate) const FETCHES_TOGETHER: usize = 16;
+/// thirty-two in little more.
+pub(crate) const FETCHES_TOGETHER: usize = 32;
+
+/// A page that was read more quickly than this came from the system's cache and not from the disk.
+pub(crate) const QUICK_READ: Duration = Duration::from_micros(40);
 
 /// How long a subscriber is left without news of how far events that it does not want were passed over: often enough that
 /// little is passed over again after a restart, seldom enough to cost nothing.

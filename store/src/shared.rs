@@ -5,17 +5,17 @@ use std::{
     fs::File,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use annalist_core::{AppendError, Cursor, Position, StoreError};
+use annalist_core::{AppendError, Cursor, Position, RecordedEvent, StoreError};
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::watch;
 
 use crate::{
-    format::{Page, StoreFile},
+    format::{Page, StoreFile, Totals, pick_records},
     limits,
     options::StoreOptions,
     rocks::{IndexDb, LogDb, ReadError, Tier},
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     watermark: AtomicU64,
     announce: watch::Sender<Position>,
     recent: RwLock<Recent>,
+    /// Whether the last page that was read from the disk took as long as a disk takes, and not the system's cache.
+    disk_is_slow: AtomicBool,
     poison: OnceLock<String>,
     index_failure: OnceLock<String>,
     /// Held for the moment of a change of the view; the condition says that the watermark or the view moved.
@@ -40,11 +42,12 @@ pub(crate) struct Shared {
     _lock: File,
 }
 
-/// The newest durable pages, shared by all live subscribers.
-#[derive(Default)]
+/// The newest durable pages, shared by all live subscribers, and what the log holds with them.
 struct Recent {
     pages: VecDeque<Page>,
     bytes: usize,
+    last: Position,
+    totals: Totals,
 }
 
 impl Shared {
@@ -57,6 +60,7 @@ impl Shared {
         head: Position,
         lock: File,
     ) -> Self {
+        let recent = Recent { pages: VecDeque::new(), bytes: 0, last: head, totals: view.totals() };
         Self {
             identity,
             options,
@@ -65,7 +69,8 @@ impl Shared {
             view: ArcSwap::from_pointee(view),
             watermark: AtomicU64::new(head.get()),
             announce: watch::Sender::new(head),
-            recent: RwLock::default(),
+            recent: RwLock::new(recent),
+            disk_is_slow: AtomicBool::new(false),
             poison: OnceLock::new(),
             index_failure: OnceLock::new(),
             moved: (Mutex::new(()), Condvar::new()),
@@ -91,8 +96,9 @@ impl Shared {
     }
 
     /// Publishes a durable group: its pages to the live subscribers, then the watermark.
-    pub(crate) fn publish(&self, pages: Vec<Page>, last: Position) {
+    pub(crate) fn publish(&self, pages: Vec<Page>, last: Position, totals: Totals) {
         let mut recent = self.recent.write();
+        (recent.last, recent.totals) = (last, totals);
         for page in pages {
             recent.bytes += page.byte_count();
             recent.pages.push_back(page);
@@ -106,6 +112,12 @@ impl Shared {
         self.watermark.store(last.get(), Ordering::Release);
         self.announce.send_replace(last);
         self.notify_moved();
+    }
+
+    /// A durable position, and what the log holds up to it.
+    pub(crate) fn durable_totals(&self) -> (Position, Totals) {
+        let recent = self.recent.read();
+        (recent.last, recent.totals)
     }
 
     /// Tells when the watermark moves; ends when the store closes.
@@ -131,14 +143,37 @@ impl Shared {
 
     /// The page that stands under exactly this position.
     pub(crate) fn page(&self, first: Position, tier: Tier) -> Result<Page, ReadError> {
-        let recent = self.recent.read();
-        if let Ok(at) = recent.pages.binary_search_by_key(&first, Page::first)
-            && let Some(page) = recent.pages.get(at)
-        {
-            return Ok(page.clone());
+        self.recent_page(first).map_or_else(|| self.log.page(first, tier), Ok)
+    }
+
+    /// Adds to `out` the records at these positions, which ascend and lie in the page under `first`.
+    pub(crate) fn records(
+        &self,
+        first: Position,
+        wanted: &[Position],
+        tier: Tier,
+        out: &mut Vec<RecordedEvent>,
+    ) -> Result<(), ReadError> {
+        match self.recent_page(first) {
+            Some(page) => Ok(pick_records(page.bytes(), first, wanted, out)?),
+            None => self.log.records(first, wanted, tier, out),
         }
-        drop(recent);
-        self.log.page(first, tier)
+    }
+
+    /// Whether pages that are not in memory are best asked for many at a time: a guess from the last one.
+    pub(crate) fn disk_is_slow(&self) -> bool {
+        self.disk_is_slow.load(Ordering::Relaxed)
+    }
+
+    /// Notes how a read of a page from the disk went.
+    pub(crate) fn note_pace(&self, is_slow: bool) {
+        self.disk_is_slow.store(is_slow, Ordering::Relaxed);
+    }
+
+    fn recent_page(&self, first: Position) -> Option<Page> {
+        let recent = self.recent.read();
+        let at = recent.pages.binary_search_by_key(&first, Page::first).ok()?;
+        recent.pages.get(at).cloned()
     }
 
     /// Why the store takes no more writes, if that is so.

@@ -114,13 +114,9 @@ async fn fetch(
     }
     let Some(query) = query else {
         let shared = Arc::clone(shared);
-        let fetch = move || fetch_log(&shared, Direction::Forward, after, watermark, u64::MAX, Tier::Disk);
+        let fetch = move || fetch_log(&shared, after, watermark, Tier::Disk);
         let events = blocking(fetch).await?;
-        let Some(last) = events.last() else {
-            let detail = "the log ends before its durable head".to_owned();
-            return Err(StoreError::Corrupt { position: after.next(), detail });
-        };
-        let through = last.position;
+        let through = events.last().map_or(after, |last| last.position);
         return Ok((events, through));
     };
     let range = (after.next(), watermark);

@@ -2,6 +2,7 @@
 
 mod item;
 mod page;
+mod pick;
 mod row;
 mod store_file;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod varint;
 
 pub(crate) use item::{Frame, Item};
 pub(crate) use page::{Damage, Page, PageBuilder, PageHeader};
+pub(crate) use pick::pick_records;
 pub(crate) use row::{
     KeyRow, Kind, ListRow, MARK_KEY, Mark, Place, Totals, key_row_key, list_prefix_len, list_row_key,
 };

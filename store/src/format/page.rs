@@ -21,7 +21,7 @@ use super::{
 };
 
 const PAGE_FORMAT: u16 = 1;
-const HEADER_BYTES: usize = 32;
+pub(super) const HEADER_BYTES: usize = 32;
 const CHECKSUM_AT: usize = 28;
 
 /// What is wrong with a page, and from where on.
@@ -114,7 +114,7 @@ impl Page {
             return Err(damage("a page stands under another position than its own"));
         }
         let checksum = u32::from_le_bytes([c0, c1, c2, c3]);
-        let sound = page_checksum(&bytes) == checksum;
+        let sound = is_page_sound(&bytes);
         let count = u32::from_le_bytes([n0, n1, n2, n3]);
         Ok(Self { first, count, previous_checksum: u32::from_le_bytes([b0, b1, b2, b3]), checksum, sound, bytes })
     }
@@ -167,18 +167,20 @@ impl Page {
     /// The records at or behind `from`, at most up to `to`, in order.
     pub(crate) fn records(&self, from: Position, to: Position) -> impl Iterator<Item = Result<RecordedEvent, Damage>> {
         let mut items = self.items();
-        let skipped = items.skip_records(from);
-        skipped.err().map(Err).into_iter().chain(
-            items
-                .filter_map(|item| match item {
-                    Ok(Item::Record(record)) => Some(Ok(record)),
-                    Ok(Item::Frame(_)) => None,
-                    Err(damage) => Some(Err(damage)),
-                })
-                .take_while(move |record| {
-                    record.as_ref().map_or_else(|damage| damage.position <= to, |r| r.position <= to)
-                }),
-        )
+        let mut damage = items.skip_records(from).err();
+        std::iter::from_fn(move || match damage.take() {
+            Some(damage) => Some(Err(damage)),
+            None if items.next > to => None,
+            None => items.next_record(),
+        })
+    }
+
+    /// Adds these records to `out`; those before a damaged one too.
+    pub(crate) fn collect(&self, from: Position, to: Position, out: &mut Vec<RecordedEvent>) -> Result<(), Damage> {
+        for record in self.records(from, to) {
+            out.push(record?);
+        }
+        Ok(())
     }
 
     /// The record at `position`, which lies in this page.
@@ -200,6 +202,26 @@ impl Page {
         }
         frame.ok_or(Damage { position, detail: "no commit begins at this record" })
     }
+}
+
+/// Whether the checksum of the whole page holds.
+pub(super) fn is_page_sound(bytes: &[u8]) -> bool {
+    let stored = bytes.get(CHECKSUM_AT..).and_then(|rest| rest.first_chunk::<4>());
+    stored.is_some_and(|stored| u32::from_le_bytes(*stored) == page_checksum(bytes))
+}
+
+/// Whether the items of a page whose checksum does not hold lie end to end, with as many records among them as the page should
+/// have: then those of its records that are sound have the places that counting gives them.
+pub(super) fn can_be_counted(bytes: &[u8], records: u64) -> bool {
+    let (mut at, mut left) = (HEADER_BYTES, records);
+    while let Some(extent) = item::extent(bytes, at) {
+        match left.checked_sub(u64::from(item::is_record(bytes, &extent))) {
+            Some(rest) => left = rest,
+            None => return false,
+        }
+        at = extent.end;
+    }
+    at == bytes.len() && left == 0
 }
 
 fn page_checksum(bytes: &[u8]) -> u32 {
@@ -233,8 +255,23 @@ impl Items<'_> {
             .ok_or(Damage { position: self.next, detail: "an item reaches beyond its page" })
     }
 
+    /// The next record; frames are passed over.
+    fn next_record(&mut self) -> Option<Result<RecordedEvent, Damage>> {
+        loop {
+            match self.next()? {
+                Ok(Item::Record(record)) => return Some(Ok(record)),
+                Ok(Item::Frame(_)) => {}
+                Err(damage) => return Some(Err(damage)),
+            }
+        }
+    }
+
     /// Passes over the records before `from` without decoding them.
     fn skip_records(&mut self, from: Position) -> Result<(), Damage> {
+        if self.next < from && !self.page.sound && !can_be_counted(&self.page.bytes, self.page.record_count()) {
+            self.failed = true;
+            return Err(Damage { position: self.next, detail: "the checksum of a page does not hold" });
+        }
         while self.next < from {
             match self.extent() {
                 Ok(Some(extent)) => {

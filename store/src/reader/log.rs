@@ -1,6 +1,9 @@
-//! Reads of the whole log: page after page, the next ones read while the last are decoded.
+//! Reads of the whole log: stretch after stretch, the next ones read and decoded while the last is looked at.
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+};
 
 use annalist_core::{Batches, Cursor, Direction, Position, RecordedEvent, StoreError};
 use async_trait::async_trait;
@@ -15,27 +18,79 @@ use crate::{
 
 /// Up to this many events a read of the log tries memory first; a longer one goes to the disk at once, and reads ahead.
 const SHORT_READ_EVENTS: u64 = 64;
+/// Events of the first stretch of a read, when nothing is known of their size.
+const FIRST_STRETCH_EVENTS: u64 = 512;
+const STRETCH_EVENTS_MIN: u64 = 16;
+const STRETCH_EVENTS_MAX: u64 = 16 * 1024;
+
+/// Positions from the first to the last; never empty.
+type Stretch = (Position, Position);
 
 /// A read of the whole log.
 pub(super) struct LogRead {
     shared: Weak<Shared>,
-    bound: Position,
     direction: Direction,
-    left: u64,
     head: Cursor,
-    /// The pages behind those that are decoded now, being read meanwhile.
-    ahead: Option<JoinHandle<Result<Vec<Page>, ReadError>>>,
+    /// What is being read, in order of the direction.
+    ahead: VecDeque<Ahead>,
+    /// What is still to be read behind that.
+    rest: Option<Stretch>,
+    /// Events that make about a batch, going by the last one.
+    stretch_events: u64,
+}
+
+struct Ahead {
+    stretch: Stretch,
+    /// `None` when it has to be begun again.
+    read: Option<JoinHandle<Result<Batch, ReadError>>>,
 }
 
 impl LogRead {
-    pub(super) const fn new(
-        shared: Weak<Shared>,
-        bound: Position,
-        direction: Direction,
-        limit: u64,
-        head: Cursor,
-    ) -> Self {
-        Self { shared, bound, direction, left: limit, head, ahead: None }
+    pub(super) fn new(shared: Weak<Shared>, bound: Position, direction: Direction, limit: u64, head: Cursor) -> Self {
+        let (first, last) = match direction {
+            Direction::Forward => (bound.next(), Position::new(bound.get().saturating_add(limit)).min(head.position)),
+            Direction::Backward => {
+                let last = bound.previous().min(head.position);
+                (Position::new(last.get().saturating_sub(limit) + 1), last)
+            }
+        };
+        let rest = (limit > 0 && first <= last).then_some((first, last));
+        Self { shared, direction, head, ahead: VecDeque::new(), rest, stretch_events: FIRST_STRETCH_EVENTS }
+    }
+
+    /// Begins to read what comes next, until enough is under way.
+    fn read_ahead(&mut self, shared: &Arc<Shared>) {
+        while self.ahead.len() < limits::BATCHES_AHEAD
+            && let Some(rest) = self.rest
+        {
+            let (stretch, rest) = split(rest, self.direction, self.stretch_events);
+            self.rest = rest;
+            self.ahead.push_back(Ahead { stretch, read: None });
+        }
+        for ahead in &mut self.ahead {
+            let (shared, direction, stretch) = (Arc::clone(shared), self.direction, ahead.stretch);
+            ahead.read.get_or_insert_with(|| {
+                tokio::task::spawn_blocking(move || fetch(&shared, direction, stretch, Tier::Disk))
+            });
+        }
+    }
+
+    /// Takes note of what came of a stretch, and gives its events.
+    fn take(&mut self, stretch: Stretch, batch: Result<Batch, StoreError>) -> Result<Vec<RecordedEvent>, StoreError> {
+        let left = match &batch {
+            Ok(batch) => {
+                let events = batch.events.len() as u64;
+                let fitting = events.saturating_mul(limits::BATCH_BYTES as u64) / (batch.bytes as u64).max(1);
+                self.stretch_events = fitting.clamp(STRETCH_EVENTS_MIN, STRETCH_EVENTS_MAX);
+                if events == 0 { Some(stretch) } else { split(stretch, self.direction, events).1 }
+            }
+            // The next call meets it again.
+            Err(_) => Some(stretch),
+        };
+        if let Some(stretch) = left {
+            self.ahead.push_front(Ahead { stretch, read: None });
+        }
+        batch.map(|batch| batch.events)
     }
 }
 
@@ -47,167 +102,117 @@ impl Batches for LogRead {
 
     async fn next(&mut self) -> Result<Vec<RecordedEvent>, StoreError> {
         let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
-        let (direction, bound, through, left) = (self.direction, self.bound, self.head.position, self.left);
-        let fetch = move |shared: &Shared, tier| fetch_pages(shared, direction, bound, through, left, tier);
-        let pages = if let Some(ahead) = self.ahead.take() {
-            ahead.await.map_err(|_| StoreError::Closed)?.map_err(ReadError::into_store_error)?
-        } else if left <= SHORT_READ_EVENTS {
-            look_up(&shared, fetch).await?
-        } else {
-            let shared = Arc::clone(&shared);
-            blocking(move || fetch(&shared, Tier::Disk)).await?
+        let direction = self.direction;
+        if self.ahead.is_empty()
+            && let Some(stretch) = self.rest.take_if(|(first, last)| last.get() - first.get() < SHORT_READ_EVENTS)
+        {
+            let batch = look_up(&shared, move |shared, tier| fetch(shared, direction, stretch, tier)).await;
+            return self.take(stretch, batch);
+        }
+        self.read_ahead(&shared);
+        let Some(Ahead { stretch, read }) = self.ahead.pop_front() else { return Ok(Vec::new()) };
+        let read = match read {
+            Some(read) => read.await.map_err(|_| StoreError::Closed)?.map_err(ReadError::into_store_error),
+            None => blocking(move || fetch(&shared, direction, stretch, Tier::Disk)).await,
         };
-        let records: u64 = pages.iter().map(Page::record_count).sum();
-        if let Some(last) = pages.last().filter(|_| records < left) {
-            let bound = match direction {
-                Direction::Forward => last.last(),
-                Direction::Backward => last.first(),
-            };
-            let left = left - records;
-            if begins_within(direction, bound, through) {
-                let ahead = move || fetch_pages(&shared, direction, bound, through, left, Tier::Disk);
-                self.ahead = Some(tokio::task::spawn_blocking(ahead));
-            }
-        }
-        let batch = decode(&pages, direction, bound, through, left).map_err(ReadError::into_store_error)?;
-        self.left = left.saturating_sub(batch.events.len() as u64);
-        if let Some(last) = batch.events.last() {
-            self.bound = last.position;
-        }
-        if batch.damage.is_some() {
-            // The next call reads from the damage on, and meets it at once.
-            self.ahead = None;
-        }
-        Ok(batch.events)
+        self.take(stretch, read)
     }
 }
 
-/// Whether a read from `bound` has anything to read.
-fn begins_within(direction: Direction, bound: Position, through: Position) -> bool {
+/// The first so many positions of a stretch in order of the direction, and the others.
+fn split((first, last): Stretch, direction: Direction, count: u64) -> (Stretch, Option<Stretch>) {
+    if last.get() - first.get() < count {
+        return ((first, last), None);
+    }
     match direction {
-        Direction::Forward => bound < through,
-        Direction::Backward => bound > Position::new(1) && through > Position::ZERO,
+        Direction::Forward => {
+            let border = Position::new(first.get() + count - 1);
+            ((first, border), Some((border.next(), last)))
+        }
+        Direction::Backward => {
+            let border = Position::new(last.get() - count + 1);
+            ((border, last), Some((first, border.previous())))
+        }
     }
 }
 
-/// The events behind (or before) `bound` up to `through`, about a batch of them.
+/// The events behind `after` up to `through`, about a batch of them; at least one.
 pub(crate) fn fetch_log(
     shared: &Shared,
-    direction: Direction,
-    bound: Position,
+    after: Position,
     through: Position,
-    limit: u64,
     tier: Tier,
 ) -> Result<Vec<RecordedEvent>, ReadError> {
-    let pages = fetch_pages(shared, direction, bound, through, limit, tier)?;
-    Ok(decode(&pages, direction, bound, through, limit)?.events)
+    Ok(fetch(shared, Direction::Forward, (after.next(), through), tier)?.events)
 }
 
-/// The pages with the events behind (or before) `bound` up to `through`: as many as hold `limit` events, or about a batch.
-/// Those before one that cannot be read come first; the next fetch meets it at its beginning.
-fn fetch_pages(
-    shared: &Shared,
-    direction: Direction,
-    bound: Position,
-    through: Position,
-    limit: u64,
-    tier: Tier,
-) -> Result<Vec<Page>, ReadError> {
-    let mut pages = Vec::new();
-    if limit == 0 || !begins_within(direction, bound, through) {
-        return Ok(pages);
-    }
-    let (mut bytes, mut records) = (0, 0);
-    let from = match direction {
-        Direction::Forward => bound.next(),
-        Direction::Backward => bound.previous().min(through),
+/// The first events of a stretch in order of the direction, about a batch of them. Those before damage come by themselves; the
+/// next fetch meets it at its beginning, and fails.
+fn fetch(shared: &Shared, direction: Direction, (first, last): Stretch, tier: Tier) -> Result<Batch, ReadError> {
+    let (from, to) = match direction {
+        Direction::Forward => (first, last),
+        Direction::Backward => (last, first),
     };
+    let mut batch = Batch { direction, next: from, end: to, events: Vec::new(), bytes: 0, damage: None };
     let read = shared.log.pages_from(from, direction, tier, |page| {
-        bytes += page.byte_count();
-        let more = match direction {
-            Direction::Forward => {
-                records += page.last().get().saturating_sub(from.max(page.first()).get().saturating_sub(1));
-                page.last() < through
-            }
-            Direction::Backward => {
-                records += (page.last().min(from).get() + 1).saturating_sub(page.first().get());
-                page.first() > Position::new(1)
-            }
-        };
-        pages.push(page);
-        more && records < limit && bytes < limits::BATCH_BYTES
+        batch.add(&page);
+        batch.damage.is_none() && !batch.is_complete() && batch.bytes < limits::BATCH_BYTES
     });
     match read {
-        Err(failure) if pages.is_empty() || matches!(failure, ReadError::NotInMemory) => Err(failure),
-        _ => Ok(pages),
+        Err(failure) if batch.events.is_empty() || matches!(failure, ReadError::NotInMemory) => return Err(failure),
+        _ => {}
     }
-}
-
-/// What pages hold of the events behind (or before) `bound` up to `through`; an error if the first is damaged already.
-fn decode(
-    pages: &[Page],
-    direction: Direction,
-    bound: Position,
-    through: Position,
-    limit: u64,
-) -> Result<Batch, ReadError> {
-    let mut batch = Batch { events: Vec::new(), limit: usize::try_from(limit).unwrap_or(usize::MAX), damage: None };
-    let mut expected = None;
-    for page in pages {
-        let more = match direction {
-            Direction::Forward => {
-                let from = bound.next();
-                let follows = *expected.get_or_insert(from) == page.first() || page.first() < from;
-                expected = Some(page.last().next());
-                let gap = (!follows).then_some(Err(missing(page.first())));
-                batch.add(gap.into_iter().chain(page.records(from, through)))
-            }
-            Direction::Backward => {
-                let to = bound.previous().min(through);
-                let follows = *expected.get_or_insert(to) == page.last() || page.last() > to;
-                expected = Some(page.first().previous());
-                let gap = (!follows).then_some(Err(missing(page.last().next())));
-                let mut records: Vec<_> = page.records(page.first(), to).collect();
-                records.reverse();
-                batch.add(gap.into_iter().chain(records))
-            }
-        };
-        if !more {
-            break;
-        }
+    if batch.events.is_empty() {
+        return Err(batch.damage.unwrap_or(missing(from)).into());
     }
-    match batch.damage.take_if(|_| batch.events.is_empty()) {
-        Some(damage) => Err(damage.into()),
-        None => Ok(batch),
-    }
+    Ok(batch)
 }
 
 fn missing(position: Position) -> Damage {
-    Damage { position, detail: "pages are missing before this position" }
+    Damage { position, detail: "pages of the log are missing here" }
 }
 
-/// Collects events until there are enough, or one is damaged.
+/// Collects the events of a stretch, page by page, until one is damaged.
 struct Batch {
+    direction: Direction,
+    /// The position that comes next, and the one that comes last.
+    next: Position,
+    end: Position,
     events: Vec<RecordedEvent>,
-    limit: usize,
+    bytes: usize,
     damage: Option<Damage>,
 }
 
 impl Batch {
-    /// Whether more are wanted.
-    fn add(&mut self, records: impl Iterator<Item = Result<RecordedEvent, Damage>>) -> bool {
-        for record in records {
-            if self.events.len() >= self.limit {
-                return false;
-            }
-            match record {
-                Ok(record) => self.events.push(record),
-                Err(damage) => {
+    fn is_complete(&self) -> bool {
+        self.events.last().is_some_and(|event| event.position == self.end)
+    }
+
+    fn add(&mut self, page: &Page) {
+        self.bytes += page.byte_count();
+        if !(page.first()..=page.last()).contains(&self.next) {
+            self.damage = Some(missing(self.next));
+            return;
+        }
+        let begin = self.events.len();
+        match self.direction {
+            Direction::Forward => self.damage = page.collect(self.next, self.end, &mut self.events).err(),
+            Direction::Backward => {
+                let mut from = self.end.max(page.first());
+                while let Err(damage) = page.collect(from, self.next, &mut self.events) {
+                    // What stands behind the damage comes first here.
+                    self.events.truncate(begin);
+                    from = from.max(damage.position).next();
                     self.damage = Some(damage);
-                    return false;
                 }
+                self.events.get_mut(begin..).unwrap_or_default().reverse();
             }
         }
-        self.events.len() < self.limit
+        if let Some(last) = self.events.last() {
+            self.next = match self.direction {
+                Direction::Forward => last.position.next(),
+                Direction::Backward => last.position.previous(),
+            };
+        }
     }
 }

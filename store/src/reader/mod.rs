@@ -48,12 +48,11 @@ pub(crate) fn begin(shared: &Arc<Shared>, read: Read) -> Result<Box<dyn Batches>
 
 /// What the store holds, as of now.
 pub(crate) fn statistics(shared: &Shared) -> Result<Statistics, ReadError> {
-    let (seen, view) = shared.durable_view();
-    let totals = view.totals();
+    let (seen, totals) = shared.durable_totals();
     let mut statistics = Statistics::at(shared.cursor(seen));
     statistics.streams = totals.streams;
     statistics.event_bytes = totals.event_bytes;
-    statistics.indexed = view.mark();
+    statistics.indexed = shared.view.load().mark().min(seen);
     statistics.log_bytes = shared.log.disk_bytes()?;
     statistics.index_bytes = shared.index.disk_bytes()?;
     Ok(statistics)

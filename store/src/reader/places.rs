@@ -1,17 +1,18 @@
 //! Reading events of which it is known where they stand.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc, time::Instant};
 
 use annalist_core::{Position, RecordedEvent, StoreError};
 
 use crate::{
-    format::{Damage, Page, Place},
+    format::{Damage, Place},
     limits,
     rocks::{ReadError, Tier},
-    shared::{Shared, blocking},
+    shared::Shared,
 };
 
 /// Events that were read, and why not all were.
+#[derive(Default)]
 pub(crate) struct Fetched {
     pub(crate) events: Vec<RecordedEvent>,
     /// What stands in the way of the one behind them.
@@ -28,77 +29,142 @@ impl Fetched {
     }
 }
 
-/// Reads the events at these places, in the order given. Pages that are not in memory are read from the disk many at a time: a
-/// disk answers many questions at once in little more time than one.
+/// Reads the events at these places, in the order given, which goes one way.
 pub(crate) async fn fetch(
     shared: &Arc<Shared>,
     places: &[Place],
     is_right: impl Fn(usize, &RecordedEvent) -> bool,
 ) -> Fetched {
-    let mut fetched = Fetched { events: Vec::with_capacity(places.len()), failed: None };
-    fetched.failed = fill(shared, places, is_right, &mut fetched.events).await.err();
+    let mut fetched = Fetched::default();
+    fetched.failed = fill(shared, places, &mut fetched.events).await.err();
+    if let Some(wrong) = (0..).zip(&fetched.events).position(|(at, event)| !is_right(at, event)) {
+        let position = fetched.events.drain(wrong..).next().map_or(Position::ZERO, |event| event.position);
+        fetched.failed = Some(ReadError::from(disagreement(position)).into_store_error());
+    }
     fetched
 }
 
-async fn fill(
-    shared: &Arc<Shared>,
-    places: &[Place],
-    is_right: impl Fn(usize, &RecordedEvent) -> bool,
-    events: &mut Vec<RecordedEvent>,
-) -> Result<(), StoreError> {
-    let store_error = ReadError::into_store_error;
-    let mut firsts: Vec<Position> = Vec::with_capacity(places.len());
-    for (position, slot) in places {
-        let first = page_of(*position, *slot).map_err(|damage| store_error(damage.into()))?;
-        if firsts.last() != Some(&first) {
-            firsts.push(first);
+/// Takes from memory what is there. Then one thread that may block reads page after page; as soon as one takes as long as a
+/// disk does, the others are asked for many at a time, since a disk answers many questions at once in little more time than one.
+/// While the operating system has the pages, more threads would only cost more.
+async fn fill(shared: &Arc<Shared>, places: &[Place], events: &mut Vec<RecordedEvent>) -> Result<(), StoreError> {
+    let plan = Arc::new(Plan::new(places).map_err(|damage| ReadError::from(damage).into_store_error())?);
+    events.reserve(places.len());
+    let (mut at, end) = (0, plan.pages.len());
+    while at < end {
+        match plan.read(shared, at, Tier::Memory, events) {
+            Ok(()) => at += 1,
+            Err(ReadError::NotInMemory) => break,
+            Err(error) => return Err(error.into_store_error()),
         }
     }
-    let mut pages: Vec<Option<Result<Page, ReadError>>> = Vec::with_capacity(firsts.len());
-    let mut missing: Vec<Position> = Vec::new();
-    for first in &firsts {
-        match shared.page(*first, Tier::Memory) {
-            Err(ReadError::NotInMemory) => {
-                missing.push(*first);
-                pages.push(None);
-            }
-            found => pages.push(Some(found)),
-        }
+    if at < end && !shared.disk_is_slow() {
+        at = read_on(&plan, shared, at..end, Pace::WhileQuick).await?.add_to(events)?;
     }
-    let mut from_disk = read_together(shared, &missing).await?.into_iter();
-    let mut at = 0;
-    for (first, page) in firsts.into_iter().zip(pages) {
-        let page = page.or_else(|| from_disk.next()).unwrap_or(Err(ReadError::NotInMemory)).map_err(store_error)?;
-        while let Some((position, slot)) = places.get(at)
-            && page_of(*position, *slot).is_ok_and(|own| own == first)
-        {
-            let record = page.record(*position).map_err(|damage| store_error(damage.into()))?;
-            if !is_right(at, &record) {
-                return Err(store_error(disagreement(*position).into()));
-            }
-            events.push(record);
-            at += 1;
-        }
+    let share = (end - at).div_ceil(limits::FETCHES_TOGETHER).max(1);
+    let shares = (at..end).step_by(share).map(|first| first..(first + share).min(end));
+    let reads: Vec<_> = shares.map(|share| read_on(&plan, shared, share, Pace::ToTheEnd)).collect();
+    for read in reads {
+        read.await?.add_to(events)?;
     }
     Ok(())
 }
 
-/// Reads pages on several threads that may block.
-async fn read_together(shared: &Arc<Shared>, firsts: &[Position]) -> Result<Vec<Result<Page, ReadError>>, StoreError> {
-    let share = firsts.len().div_ceil(limits::FETCHES_TOGETHER).max(1);
-    let reads: Vec<_> = firsts
-        .chunks(share)
-        .map(|firsts| {
-            let (shared, firsts) = (Arc::clone(shared), firsts.to_vec());
-            let read = move || firsts.iter().map(|first| shared.page(*first, Tier::Disk)).collect::<Vec<_>>();
-            tokio::spawn(blocking(move || Ok(read())))
-        })
-        .collect();
-    let mut pages = Vec::with_capacity(firsts.len());
-    for read in reads {
-        pages.extend(read.await.map_err(|_| StoreError::Closed)??);
+/// How long one thread goes on reading.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    WhileQuick,
+    ToTheEnd,
+}
+
+/// Begins to read pages on a thread that may block.
+fn read_on(plan: &Arc<Plan>, shared: &Arc<Shared>, pages: Range<usize>, pace: Pace) -> impl Future<Output = Result<Part, StoreError>> {
+    let (plan, shared) = (Arc::clone(plan), Arc::clone(shared));
+    let read = tokio::task::spawn_blocking(move || {
+        let mut part = Part { events: Vec::new(), next: pages.start, failed: None };
+        let mut began = Instant::now();
+        for page in pages {
+            part.failed = plan.read(&shared, page, Tier::Disk, &mut part.events).err();
+            if part.failed.is_some() {
+                break;
+            }
+            part.next += 1;
+            let now = Instant::now();
+            let is_slow = now - began > limits::QUICK_READ;
+            began = now;
+            shared.note_pace(is_slow);
+            if is_slow && pace == Pace::WhileQuick {
+                break;
+            }
+        }
+        part
+    });
+    async { read.await.map_err(|_| StoreError::Closed) }
+}
+
+/// What one thread has read.
+struct Part {
+    events: Vec<RecordedEvent>,
+    /// The page behind those that were read.
+    next: usize,
+    failed: Option<ReadError>,
+}
+
+impl Part {
+    /// Hands its events over, and says which page comes next.
+    fn add_to(mut self, events: &mut Vec<RecordedEvent>) -> Result<usize, StoreError> {
+        events.append(&mut self.events);
+        self.failed.map_or(Ok(self.next), |error| Err(error.into_store_error()))
     }
-    Ok(pages)
+}
+
+/// What is to be read, page by page.
+struct Plan {
+    /// Ascending within each page.
+    positions: Vec<Position>,
+    /// The key of each page, and which of the positions lie in it.
+    pages: Vec<(Position, Range<usize>)>,
+    is_descending: bool,
+}
+
+impl Plan {
+    fn new(places: &[Place]) -> Result<Self, Damage> {
+        let mut positions: Vec<Position> = places.iter().map(|(position, _)| *position).collect();
+        let mut pages: Vec<(Position, Range<usize>)> = Vec::with_capacity(places.len());
+        for (at, (position, slot)) in places.iter().enumerate() {
+            let first = page_of(*position, *slot)?;
+            match pages.last_mut().filter(|(page, _)| *page == first) {
+                Some((_, range)) => range.end = at + 1,
+                None => pages.push((first, at..at + 1)),
+            }
+        }
+        let is_descending = positions.first() > positions.last();
+        if is_descending {
+            for (_, range) in &pages {
+                positions.get_mut(range.clone()).unwrap_or_default().reverse();
+            }
+        }
+        Ok(Self { positions, pages, is_descending })
+    }
+
+    /// Adds what is wanted of one page to `out`, in the order in which it was asked for.
+    fn read(&self, shared: &Shared, page: usize, tier: Tier, out: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
+        let Some((first, range)) = self.pages.get(page) else { return Ok(()) };
+        let (positions, begin) = (self.positions.get(range.clone()).unwrap_or_default(), out.len());
+        match shared.records(*first, positions, tier, out) {
+            // Those before the damaged one come behind it here.
+            Err(ReadError::Damaged(_)) if self.is_descending => {
+                out.truncate(begin);
+                positions.iter().rev().try_for_each(|position| shared.records(*first, &[*position], tier, out))
+            }
+            read => {
+                if self.is_descending {
+                    out.get_mut(begin..).unwrap_or_default().reverse();
+                }
+                read
+            }
+        }
+    }
 }
 
 /// The key of the page in which the event at `position` has this slot.

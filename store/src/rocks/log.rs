@@ -5,13 +5,13 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use annalist_core::{Direction, Position};
+use annalist_core::{Direction, Position, RecordedEvent};
 use bytes::Bytes;
 use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch};
 
 use super::{ReadError, Tier, occupied, options};
 use crate::{
-    format::{Damage, Page},
+    format::{Damage, Page, pick_records},
     options::{Durability, StoreOptions},
 };
 
@@ -63,8 +63,22 @@ impl LogDb {
     pub(crate) fn page(&self, first: Position, tier: Tier) -> Result<Page, ReadError> {
         let family = self.family(PAGES)?;
         let value = self.db.get_pinned_cf_opt(family, first.get().to_be_bytes(), &options::read(tier))?;
-        let value = value.ok_or(Damage { position: first, detail: "the index names a page that is not in the log" })?;
+        let value = value.ok_or_else(|| not_in_the_log(first))?;
         Ok(Page::decode(Bytes::copy_from_slice(&value), first)?)
+    }
+
+    /// Adds to `out` the records at these positions, which ascend and lie in the page under `first`.
+    pub(crate) fn records(
+        &self,
+        first: Position,
+        wanted: &[Position],
+        tier: Tier,
+        out: &mut Vec<RecordedEvent>,
+    ) -> Result<(), ReadError> {
+        let family = self.family(PAGES)?;
+        let value = self.db.get_pinned_cf_opt(family, first.get().to_be_bytes(), &options::read(tier))?;
+        let value = value.ok_or_else(|| not_in_the_log(first))?;
+        Ok(pick_records(&value, first, wanted, out)?)
     }
 
     /// The pages from the one that holds `position` on, in either direction, while `more` says so of the last one.
@@ -159,6 +173,10 @@ fn families(settings: &StoreOptions, cache: &Cache) -> [ColumnFamilyDescriptor; 
         ColumnFamilyDescriptor::new(PAGES, options::pages_family(settings, cache)),
         ColumnFamilyDescriptor::new(STATE, options::state_family()),
     ]
+}
+
+const fn not_in_the_log(first: Position) -> Damage {
+    Damage { position: first, detail: "the index names a page that is not in the log" }
 }
 
 fn scan_options(tier: Tier) -> ReadOptions {

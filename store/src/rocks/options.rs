@@ -122,9 +122,11 @@ pub(super) fn read(tier: Tier) -> ReadOptions {
     options
 }
 
-/// For a scan of the log: reads ahead, and leaves the cache to those who read single pages.
+/// For a scan of the log: leaves the cache to those who read single pages, and the checking to the checksums that every page
+/// has of its own.
 pub(super) fn scan() -> ReadOptions {
     let mut options = ReadOptions::default();
-    options.set_total_order_seek(true);
+    options.fill_cache(false);
+    options.set_verify_checksums(false);
     options
 }

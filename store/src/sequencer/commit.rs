@@ -37,7 +37,7 @@ impl Committer {
             Some(AppendError::Unknown { why })
         });
         if failure.is_none() && group.last > Position::ZERO {
-            self.shared.publish(group.pages, group.last);
+            self.shared.publish(group.pages, group.last, group.totals);
         }
         let mut answers = group.answers;
         if let Some(failure) = &failure {

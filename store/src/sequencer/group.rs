@@ -4,7 +4,7 @@ use annalist_core::Position;
 use tokio::sync::oneshot;
 
 use super::Answered;
-use crate::{format::Page, limits};
+use crate::{format::{Page, Totals}, limits};
 
 /// See the module. Answers wait for the sync, refusals too if they rest on something that is staged.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(crate) struct Group {
     pub(super) answers: Vec<(oneshot::Sender<Answered>, Answered)>,
     /// The last position of the group; zero if it records nothing.
     pub(super) last: Position,
+    /// What the log holds up to there.
+    pub(super) totals: Totals,
     pub(super) events: usize,
     pub(super) bytes: usize,
 }

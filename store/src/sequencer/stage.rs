@@ -162,7 +162,9 @@ impl Stage {
                 self.places.push(place);
             }
             // What the append has in bytes is counted with its first events.
-            self.add_to_lists(&entry.stream, before.next(), &entry.events, std::mem::take(&mut event_bytes));
+            if !entry.events.is_empty() {
+                self.add_to_lists(&entry.stream, before.next(), &entry.events, std::mem::take(&mut event_bytes));
+            }
             match streams.iter_mut().find(|(stream, _)| *stream == entry.stream) {
                 Some((_, last)) => *last = version,
                 None if version > *before => streams.push((entry.stream.clone(), version)),
@@ -216,9 +218,6 @@ impl Stage {
 
     /// Adds the events that were just placed to the lists in memory, `self.places` saying where they stand.
     fn add_to_lists(&self, stream: &StreamId, first: Version, events: &[NewEvent], event_bytes: u64) {
-        if events.is_empty() {
-            return;
-        }
         let (live, places) = (self.view.live(), &self.places);
         live.add_events(stream.as_str(), first, places, event_bytes);
         live.add_to_list(Kind::Category, stream.category(), places);
@@ -242,6 +241,7 @@ impl Stage {
     /// The group with its pages finished; a new one begins.
     pub(crate) fn take(&mut self) -> Group {
         self.group.pages.extend(self.pages.finish());
+        self.group.totals = self.view.totals();
         std::mem::take(&mut self.group)
     }
 
