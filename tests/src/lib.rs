@@ -1,6 +1,10 @@
 //! What crosses packages: the conformance suite that every event store passes, the model that their answers are compared
-//! with, and the stores as subjects of both.
+//! with one by one, the histories of many clients at once that are judged afterwards, and the stores as subjects of all
+//! three.
 
 pub mod conformance;
+pub mod history;
 pub mod model;
 pub mod subjects;
+
+mod runs;

@@ -206,7 +206,7 @@ async fn a_torn_end_opens_with_what_came_before() {
             assert_eq!(image.open_damaged(&file, |bytes| bytes.truncate(at + cut)).await, Outcome::Opened(2099));
             assert_eq!(image.open_damaged(&file, |bytes| bytes[at + cut..].fill(0)).await, Outcome::Opened(2099));
             let garbage = |bytes: &mut Vec<u8>| {
-                bytes[at + cut..].iter_mut().zip(0_u32..).for_each(|(byte, n)| *byte = (n * 31 % 253) as u8)
+                bytes[at + cut..].iter_mut().zip(0_u32..).for_each(|(byte, n)| *byte = (n * 31 % 253) as u8);
             };
             assert_eq!(image.open_damaged(&file, garbage).await, Outcome::Opened(2099));
         }

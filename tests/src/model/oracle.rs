@@ -1,65 +1,17 @@
 //! What the rules say that the answer must be: a list of facts, and searching through it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use annalist_core::{
-    Append, AppendError, Appended, ContentType, Cursor, Direction, EventType, Expected, Invalid, Key, NewEvent,
-    Outcome, Position, Read, RecordedEvent, Source, StoreError, StreamId, Tag, Version,
+    Append, AppendError, Appended, Condition, Cursor, Direction, Expected, Invalid, Key, NewEvent, Outcome, Position,
+    Query, Read, RecordedEvent, Source, StoreError, StreamId, Timestamp, Version,
 };
 
-use crate::conformance::Reopening;
-
-/// What is asked of both.
-#[derive(Debug)]
-pub(super) enum Request {
-    Append(Append),
-    Read(Read),
-    Follow(Cursor),
-    Outcome(Key),
-    Head,
-    Reopen(Reopening),
-}
-
-/// What is answered, without the times.
-#[derive(PartialEq, Debug)]
-pub(super) enum Answer {
-    Appended(Result<Appended, AppendError>),
-    Read(Result<Vec<Fact>, StoreError>),
-    Followed(Result<(Vec<Fact>, Cursor), StoreError>),
-    Outcome(Result<Option<Outcome>, StoreError>),
-    Head(Result<Cursor, StoreError>),
-    Reopened,
-}
-
-/// One recorded event, without its time.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Fact {
-    position: Position,
-    stream: StreamId,
-    version: Version,
-    /// What was handed in; `None` for a record that the store made itself.
-    event: Option<NewEvent>,
-}
-
-impl From<&RecordedEvent> for Fact {
-    fn from(recorded: &RecordedEvent) -> Self {
-        let event = NewEvent {
-            id: recorded.id,
-            // A type that cannot be given is the store's own.
-            event_type: EventType::versioned(recorded.type_name().to_owned(), recorded.type_version())
-                .unwrap_or(EventType::system()),
-            content_type: ContentType::new(recorded.content_type().to_owned()).expect("a recorded content type"),
-            tags: recorded.tags().map(|tag| Tag::new(tag).expect("a recorded tag")).collect(),
-            metadata: recorded.metadata(),
-            payload: recorded.payload_bytes(),
-        };
-        let bare = NewEvent::new(recorded.id, EventType::system(), "").with_content_type(ContentType::BYTES);
-        Self {
-            position: recorded.position,
-            stream: recorded.stream_id(),
-            version: recorded.version,
-            event: (event != bare).then_some(event),
-        }
-    }
-}
+use super::{
+    fact::Fact,
+    known::Known,
+    request::{Answer, Held, Request},
+};
 
 fn is_as_expected(expected: Expected, actual: Version) -> bool {
     match (expected, actual.get()) {
@@ -69,51 +21,71 @@ fn is_as_expected(expected: Expected, actual: Version) -> bool {
     }
 }
 
+/// The events that an append adds, in order; if it has none but a key, the record that the store makes itself.
+fn new_events(append: &Append) -> Vec<(StreamId, Option<NewEvent>)> {
+    let mut new = Vec::new();
+    for entry in &append.entries {
+        new.extend(entry.events.iter().map(|event| (entry.stream.clone(), Some(event.clone()))));
+    }
+    if new.is_empty() && append.keyed.is_some() {
+        new.push((StreamId::system(), None));
+    }
+    new
+}
+
 /// Everything that was recorded, in order.
-pub(super) struct Oracle {
+#[derive(Clone)]
+pub(crate) struct Oracle {
     origin: Cursor,
     facts: Vec<Fact>,
     outcomes: Vec<(Key, Outcome)>,
+    /// When each event was recorded, once it was seen: the one thing that only the store can say.
+    times: BTreeMap<Position, Timestamp>,
 }
 
-impl Oracle {
-    pub(super) const fn new(origin: Cursor) -> Self {
-        Self { origin, facts: Vec::new(), outcomes: Vec::new() }
-    }
-
-    pub(super) const fn origin(&self) -> Cursor {
-        self.origin
-    }
-
+impl Known for Oracle {
     fn head(&self) -> Cursor {
         self.origin.at(Position::new(self.facts.len() as u64))
     }
 
-    /// The version of a stream behind the entries that an append has so far.
-    pub(super) fn version_within(&self, append: &Append, stream: &StreamId) -> Version {
-        let recorded = self.facts.iter().filter(|fact| fact.stream == *stream).count();
-        let entries = append.entries.iter().filter(|entry| entry.stream == *stream);
-        let new: usize = entries.map(|entry| entry.events.len()).sum();
-        Version::new((recorded + new) as u64)
+    fn version(&self, stream: &StreamId) -> Version {
+        Version::new(self.facts.iter().filter(|fact| fact.stream == *stream).count() as u64)
     }
 
-    pub(super) fn answer(&mut self, request: &Request) -> Answer {
+    fn time(&self, position: Position) -> Option<Timestamp> {
+        self.times.get(&position).copied()
+    }
+}
+
+impl Oracle {
+    /// The oracle of an empty log.
+    pub(crate) const fn new(origin: Cursor) -> Self {
+        Self { origin, facts: Vec::new(), outcomes: Vec::new(), times: BTreeMap::new() }
+    }
+
+    pub(crate) fn facts(&self) -> &[Fact] {
+        &self.facts
+    }
+
+    /// What the answer must be, as things stand. Nothing is recorded by asking.
+    pub(crate) fn answer(&self, request: &Request) -> Answer {
         match request {
-            Request::Append(append) => Answer::Appended(self.append(append)),
-            Request::Read(read) => Answer::Read(Ok(self.read(read))),
-            Request::Follow(after) => Answer::Followed(self.follow(*after)),
+            Request::Append(append) => Answer::Appended(self.verdict(append)),
+            Request::Read(read) => Answer::Read(Ok((self.read(read), self.head()))),
+            Request::Follow(query, after) => Answer::Followed(self.follow(query, *after)),
             Request::Outcome(key) => Answer::Outcome(Ok(self.outcome(key).cloned())),
             Request::Head => Answer::Head(Ok(self.head())),
-            Request::Reopen(_) => Answer::Reopened,
+            Request::Before(time) => {
+                let before = self.times.iter().filter(|(_, recorded)| *recorded < time).map(|(position, _)| *position);
+                Answer::Before(Ok(before.max().unwrap_or(Position::ZERO)))
+            }
+            Request::Statistics => Answer::Statistics(Ok(self.held())),
         }
     }
 
-    fn outcome(&self, key: &Key) -> Option<&Outcome> {
-        self.outcomes.iter().find(|(known, _)| known == key).map(|(_, outcome)| outcome)
-    }
-
-    fn append(&mut self, append: &Append) -> Result<Appended, AppendError> {
-        if append.entries.is_empty() && append.keyed.is_none() {
+    /// What an append is answered.
+    fn verdict(&self, append: &Append) -> Result<Appended, AppendError> {
+        if append.entries.is_empty() && append.conditions.is_empty() && append.keyed.is_none() {
             return Err(Invalid::EmptyAppend.into());
         }
         if let Some(keyed) = &append.keyed
@@ -135,38 +107,76 @@ impl Oracle {
             }
             before.entries.push(entry.clone());
         }
-        Ok(self.record(append))
+        for (number, condition) in (1..).zip(&append.conditions) {
+            self.uphold(number, condition)?;
+        }
+        Ok(self.places(append))
     }
 
-    fn record(&mut self, append: &Append) -> Appended {
-        let after = self.head().position;
-        let mut new: Vec<(StreamId, Option<NewEvent>)> = Vec::new();
-        for entry in &append.entries {
-            new.extend(entry.events.iter().map(|event| (entry.stream.clone(), Some(event.clone()))));
+    /// Whether nothing that a condition forbids is there.
+    fn uphold(&self, number: usize, condition: &Condition) -> Result<(), AppendError> {
+        self.check(condition.after)?;
+        let behind = self.facts.iter().filter(|fact| fact.position > condition.after.position);
+        match behind.filter(|fact| fact.is_found_by(&condition.query)).map(|fact| fact.position).min() {
+            Some(first) => Err(AppendError::ConditionFailed { number, query: condition.query.clone(), first }),
+            None => Ok(()),
         }
-        if new.is_empty() && append.keyed.is_some() {
-            new.push((StreamId::system(), None));
-        }
-        let mut streams: Vec<StreamId> = Vec::new();
-        for (stream, event) in new {
-            let version = self.version_within(&Append::new(), &stream).next();
-            if !streams.contains(&stream) {
-                streams.push(stream.clone());
+    }
+
+    /// Whether a cursor belongs to this log.
+    fn check(&self, cursor: Cursor) -> Result<(), StoreError> {
+        let head = self.head();
+        let of_this_log = cursor.at(Position::ZERO) == head.at(Position::ZERO) && cursor.position <= head.position;
+        if cursor == Cursor::START || of_this_log { Ok(()) } else { Err(StoreError::ForeignCursor { cursor, head }) }
+    }
+
+    fn outcome(&self, key: &Key) -> Option<&Outcome> {
+        self.outcomes.iter().find(|(known, _)| known == key).map(|(_, outcome)| outcome)
+    }
+
+    /// Where an append would stand that nothing speaks against.
+    fn places(&self, append: &Append) -> Appended {
+        let (after, new) = (self.head(), new_events(append));
+        let mut streams: Vec<(StreamId, Version)> = Vec::new();
+        for (stream, _) in &new {
+            match streams.iter_mut().find(|(known, _)| known == stream) {
+                Some((_, version)) => *version = version.next(),
+                None => streams.push((stream.clone(), self.version(stream).next())),
             }
-            self.facts.push(Fact { position: self.head().position.next(), stream, version, event });
         }
-        let last = |stream: StreamId| {
-            let version = self.version_within(&Append::new(), &stream);
-            (stream, version)
-        };
-        let streams = streams.into_iter().map(last).collect();
-        let appended = Appended { after, cursor: self.head(), streams, repeated: false };
+        let last = Position::new(after.position.get() + new.len() as u64);
+        Appended { after: after.position, cursor: after.at(last), streams, repeated: false }
+    }
+
+    /// Notes what was asked, if it is answered by recording something.
+    pub(crate) fn note(&mut self, request: &Request, answer: &Answer) {
+        let (Request::Append(append), Answer::Appended(Ok(appended))) = (request, answer) else { return };
+        if appended.repeated {
+            return;
+        }
+        for (stream, event) in new_events(append) {
+            let (position, version) = (self.head().position.next(), self.version(&stream).next());
+            self.facts.push(Fact { position, stream, version, event });
+        }
         if let Some(keyed) = &append.keyed {
             let repeated = Appended { repeated: true, ..appended.clone() };
             let (fingerprint, reply) = (keyed.fingerprint, keyed.reply.clone());
             self.outcomes.push((keyed.key.clone(), Outcome { fingerprint, reply, appended: repeated }));
         }
-        appended
+    }
+
+    /// Notes when an event was recorded: always the same, and never before the event at an earlier position.
+    pub(crate) fn note_time(&mut self, event: &RecordedEvent) -> Result<(), String> {
+        let known = *self.times.entry(event.position).or_insert(event.time);
+        if known != event.time {
+            return Err(format!("{event:?} was recorded at {known} when it was read before"));
+        }
+        let before = self.times.range(..event.position).next_back();
+        let behind = self.times.range(event.position.next()..).next();
+        if before.is_some_and(|(_, time)| *time > known) || behind.is_some_and(|(_, time)| *time < known) {
+            return Err(format!("time goes backwards: {before:?}, {event:?}, {behind:?}"));
+        }
+        Ok(())
     }
 
     fn read(&self, read: &Read) -> Vec<Fact> {
@@ -175,6 +185,7 @@ impl Oracle {
             let (number, bound) = match &read.source {
                 Source::All { bound } => (fact.position.get(), bound.get()),
                 Source::Stream { stream, bound } if fact.stream == *stream => (fact.version.get(), bound.get()),
+                Source::Query { query, bound } if fact.is_found_by(query) => (fact.position.get(), bound.get()),
                 _ => return false,
             };
             if forward { number > bound } else { number < bound }
@@ -187,12 +198,18 @@ impl Oracle {
         found
     }
 
-    /// A new subscription, up to its first edge.
-    fn follow(&self, after: Cursor) -> Result<(Vec<Fact>, Cursor), StoreError> {
-        let head = self.head();
-        if after.position > head.position {
-            return Err(StoreError::ForeignCursor { cursor: after, head });
+    fn follow(&self, query: &Query, after: Cursor) -> Result<(Vec<Fact>, Cursor), StoreError> {
+        self.check(after)?;
+        Ok((self.read(&Read::query(query.clone(), after.position)), self.head()))
+    }
+
+    fn held(&self) -> Held {
+        let streams: BTreeSet<&StreamId> = self.facts.iter().map(|fact| &fact.stream).collect();
+        Held {
+            head: self.head(),
+            streams: streams.len() as u64,
+            event_bytes: self.facts.iter().map(Fact::body_bytes).sum(),
+            index_is_within: true,
         }
-        Ok((self.read(&Read::all(after.position)), head))
     }
 }

@@ -1,13 +1,15 @@
 //! Asking the store under test.
 
-use annalist_core::{Batches, Cursor, Delivery, EventStore as _, Query, RecordedEvent, StoreError, Subscription};
+use annalist_core::{Batches, Cursor, Delivery, RecordedEvent, StoreError, Subscription};
 
-use super::oracle::{Answer, Fact, Request};
-use crate::conformance::Subject;
+use super::{
+    fact::Fact,
+    request::{Answer, Held, Request},
+};
+use crate::conformance::Store;
 
 /// The store's answer, and the recorded events it is made from.
-pub(super) async fn answer(subject: &mut dyn Subject, request: &Request) -> (Answer, Vec<RecordedEvent>) {
-    let store = subject.store();
+pub(crate) async fn ask(store: &Store, request: &Request) -> (Answer, Vec<RecordedEvent>) {
     let mut seen = Vec::new();
     let answer = match request {
         Request::Append(append) => Answer::Appended(store.append(append.clone()).await),
@@ -16,10 +18,10 @@ pub(super) async fn answer(subject: &mut dyn Subject, request: &Request) -> (Ans
                 Ok(mut batches) => drain(&mut *batches, &mut seen).await,
                 Err(error) => Err(error),
             };
-            Answer::Read(result.map(|()| facts(&seen)))
+            Answer::Read(result.map(|head| (facts(&seen), head)))
         }
-        Request::Follow(after) => {
-            let result = match store.subscribe(Query::all(), *after).await {
+        Request::Follow(query, after) => {
+            let result = match store.subscribe(query.clone(), *after).await {
                 Ok(mut subscription) => until_edge(&mut *subscription, &mut seen).await,
                 Err(error) => Err(error),
             };
@@ -27,13 +29,13 @@ pub(super) async fn answer(subject: &mut dyn Subject, request: &Request) -> (Ans
         }
         Request::Outcome(key) => Answer::Outcome(store.outcome(key).await),
         Request::Head => Answer::Head(store.head().await),
-        Request::Reopen(how) => {
-            if let Some(reopens) = subject.reopens() {
-                drop(store);
-                reopens.reopen(*how).await;
-            }
-            Answer::Reopened
-        }
+        Request::Before(time) => Answer::Before(store.position_before(*time).await),
+        Request::Statistics => Answer::Statistics(store.statistics().await.map(|found| Held {
+            head: found.head,
+            streams: found.streams,
+            event_bytes: found.event_bytes,
+            index_is_within: found.indexed <= found.head.position,
+        })),
     };
     (answer, seen)
 }
@@ -42,11 +44,11 @@ fn facts(events: &[RecordedEvent]) -> Vec<Fact> {
     events.iter().map(Fact::from).collect()
 }
 
-async fn drain(batches: &mut dyn Batches, seen: &mut Vec<RecordedEvent>) -> Result<(), StoreError> {
+async fn drain(batches: &mut dyn Batches, seen: &mut Vec<RecordedEvent>) -> Result<Cursor, StoreError> {
     loop {
         let batch = batches.next().await?;
         if batch.is_empty() {
-            return Ok(());
+            return Ok(batches.head());
         }
         seen.extend(batch);
     }
