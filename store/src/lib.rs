@@ -11,6 +11,7 @@ mod options;
 
 mod clock;
 mod format;
+mod pace;
 mod snapshot;
 mod wal;
 
@@ -35,5 +36,5 @@ mod key_value;
 
 pub use error::OpenError;
 pub use key_value::{KeyValue, KeyValueBatch, KeyValueSnapshot, VisitRow};
-pub use options::{Durability, StoreOptions};
+pub use options::{Compression, Durability, StoreOptions};
 pub use store::Store;

@@ -25,9 +25,9 @@ pub(crate) const PATIENCE_MAX: Duration = Duration::from_millis(1);
 /// runtime of several threads shares the work.
 pub(crate) const ANSWERS_PASSED_ON: usize = 63;
 
-/// Target size of a page (16 KiB): large enough to make the engine's cost per event small, small enough that a single
-/// event is read without much beside it.
-pub(crate) const PAGE_BYTES: usize = 16 * 1024;
+/// Target size of a page (8 KiB): large enough to make the engine's cost per event small, small enough that a single
+/// event is read without much beside it (ADR 16).
+pub(crate) const PAGE_BYTES: usize = 8 * 1024;
 
 /// Events of one generation of the tail, and so of one index chunk: what recovery replays at most twice of.
 pub(crate) const INDEX_CHUNK_EVENTS: usize = 64 * 1024;
@@ -41,8 +41,8 @@ pub(crate) const FROZEN_GENERATIONS_MAX: usize = 4;
 /// Recent pages kept for live subscribers (16 MiB): a subscriber that is further behind reads from disk.
 pub(crate) const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Bytes of pages in one batch of a read of the whole log (1 MiB): amortises the hand-over between threads.
-pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
+/// Bytes of pages in one batch of a read of the whole log (256 KiB): amortises the hand-over between threads.
+pub(crate) const BATCH_BYTES: usize = 256 * 1024;
 
 /// Batches of a read of the whole log that are being read or wait to be taken: one for each core of a small machine, and one
 /// more for the reader.
@@ -55,8 +55,16 @@ pub(crate) const BATCH_LIST_EVENTS: usize = 512;
 /// thirty-two in little more.
 pub(crate) const FETCHES_TOGETHER: usize = 32;
 
-/// A page that was read more quickly than this came from the system's cache and not from the disk.
+/// A page that was read more quickly than this came from the system's cache and not from the disk; more quickly than that, from
+/// RocksDB's own.
 pub(crate) const QUICK_READ: Duration = Duration::from_micros(40);
+pub(crate) const CACHED_READ: Duration = Duration::from_micros(2);
+
+/// Pages that one thread asks RocksDB for at once: finding the file and its index costs less for several together.
+pub(crate) const PAGES_AT_ONCE: usize = 16;
+
+/// How long one fetch may read on its caller's thread while reads are quick: other tasks of that thread wait as long.
+pub(crate) const INLINE_READ_MAX: Duration = Duration::from_micros(300);
 
 /// How long a subscriber is left without news of how far events that it does not want were passed over: often enough that
 /// little is passed over again after a restart, seldom enough to cost nothing.

@@ -16,6 +16,20 @@ pub enum Durability {
     ProcessCrash,
 }
 
+/// How the log is compressed on the disk. What is written stays as it was written; changing this changes what is written from
+/// then on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    /// Not at all: quickest to write and to read. The default.
+    #[default]
+    None,
+    /// LZ4, page by page.
+    Lz4,
+    /// Zstandard, page by page: smallest.
+    Zstd,
+}
+
 /// Settings of a store. Everything has a default that is right for most.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,14 +37,16 @@ pub enum Durability {
 pub struct StoreOptions {
     /// What an acknowledgement promises. Default: [`Durability::PowerLoss`]. Since 0.1.
     pub durability: Durability,
-    /// Target size of a page, in bytes. Default: 16 KiB. Since 0.1.
+    /// Target size of a page, in bytes. Default: 8 KiB. Since 0.1.
     pub page_bytes: usize,
+    /// How the log is compressed. Default: [`Compression::None`]. Since 0.1.
+    pub compression: Compression,
     /// Events per index chunk. More is less work for the index and more to replay after a crash. Default: 65,536.
     /// Since 0.1.
     pub index_chunk_events: usize,
-    /// Memory for uncompressed blocks of the log and the index, in bytes. Default: 64 MiB. Since 0.1.
+    /// Memory for blocks of the index, in bytes; pages of the log are left to the system's page cache. Default: 64 MiB. Since 0.1.
     pub block_cache_bytes: usize,
-    /// Size of a memtable of the log, in bytes; RocksDB preallocates write-ahead logs of about this size. Default: 32 MiB.
+    /// Size of a memtable of the log, in bytes; RocksDB preallocates write-ahead logs of about this size. Default: 16 MiB.
     /// Since 0.1.
     pub memtable_bytes: usize,
     /// Whether files of the write-ahead log are used again once what they hold is in tables. Overwriting a file is quicker
@@ -46,9 +62,10 @@ impl Default for StoreOptions {
         Self {
             durability: Durability::PowerLoss,
             page_bytes: limits::PAGE_BYTES,
+            compression: Compression::None,
             index_chunk_events: limits::INDEX_CHUNK_EVENTS,
             block_cache_bytes: 64 * 1024 * 1024,
-            memtable_bytes: 32 * 1024 * 1024,
+            memtable_bytes: 16 * 1024 * 1024,
             recycle_wal_files: true,
         }
     }

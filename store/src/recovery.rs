@@ -44,8 +44,8 @@ pub(crate) fn open(dir: &Path, options: StoreOptions) -> Result<Opened, OpenErro
     // Before anything is recovered, since that removes what says that something is missing.
     let log_dir = dir.join("log");
     let indexed = mark.filter(|mark| mark.epoch == identity.epoch).map_or(Position::ZERO, |mark| mark.position);
-    let synced = check_wal(&log_dir, &options, &cache, indexed)?;
-    let log = open_engine(&log_dir, |path| LogDb::open(path, &options, &cache))?;
+    let synced = check_wal(&log_dir, &options, indexed)?;
+    let log = open_engine(&log_dir, |path| LogDb::open(path, &options))?;
     let last_page = log.last_page().map_err(damaged)?;
     let head = last_page.as_ref().map_or(Position::ZERO, Page::last);
     if head < synced {

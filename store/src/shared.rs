@@ -5,19 +5,20 @@ use std::{
     fs::File,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
-use annalist_core::{AppendError, Cursor, Position, RecordedEvent, StoreError};
+use annalist_core::{AppendError, Cursor, Position, StoreError};
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::watch;
 
 use crate::{
-    format::{Page, StoreFile, Totals, pick_records},
+    format::{Page, StoreFile, Totals},
     limits,
     options::StoreOptions,
+    pace::Pace,
     rocks::{IndexDb, LogDb, ReadError, Tier},
     tail::View,
 };
@@ -32,8 +33,8 @@ pub(crate) struct Shared {
     watermark: AtomicU64,
     announce: watch::Sender<Position>,
     recent: RwLock<Recent>,
-    /// Whether the last page that was read from the disk took as long as a disk takes, and not the system's cache.
-    disk_is_slow: AtomicBool,
+    /// How the disk has answered lately.
+    pub(crate) pace: Pace,
     poison: OnceLock<String>,
     index_failure: OnceLock<String>,
     /// Held for the moment of a change of the view; the condition says that the watermark or the view moved.
@@ -70,7 +71,7 @@ impl Shared {
             watermark: AtomicU64::new(head.get()),
             announce: watch::Sender::new(head),
             recent: RwLock::new(recent),
-            disk_is_slow: AtomicBool::new(false),
+            pace: Pace::default(),
             poison: OnceLock::new(),
             index_failure: OnceLock::new(),
             moved: (Mutex::new(()), Condvar::new()),
@@ -108,8 +109,9 @@ impl Shared {
                 recent.bytes -= page.byte_count();
             }
         }
-        drop(recent);
+        // Before the lock goes: who reads the totals must not know more than the watermark says.
         self.watermark.store(last.get(), Ordering::Release);
+        drop(recent);
         self.announce.send_replace(last);
         self.notify_moved();
     }
@@ -146,28 +148,24 @@ impl Shared {
         self.recent_page(first).map_or_else(|| self.log.page(first, tier), Ok)
     }
 
-    /// Adds to `out` the records at these positions, which ascend and lie in the page under `first`.
-    pub(crate) fn records(
+    /// Shows the bytes of the pages under these positions, which go one way, in that order, until one cannot be read or `see`
+    /// fails.
+    pub(crate) fn look_at_pages(
         &self,
-        first: Position,
-        wanted: &[Position],
-        tier: Tier,
-        out: &mut Vec<RecordedEvent>,
+        firsts: &[Position],
+        mut see: impl FnMut(usize, &[u8]) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
-        match self.recent_page(first) {
-            Some(page) => Ok(pick_records(page.bytes(), first, wanted, out)?),
-            None => self.log.records(first, wanted, tier, out),
+        let recent: Vec<Option<Page>> = firsts.iter().map(|first| self.recent_page(*first)).collect();
+        let on_disk = firsts.iter().zip(&recent).filter(|(_, page)| page.is_none()).map(|(first, _)| *first);
+        let on_disk: Vec<Position> = on_disk.collect();
+        let mut on_disk = self.log.pages_at(&on_disk)?;
+        for (at, page) in recent.iter().enumerate() {
+            match page {
+                Some(page) => see(at, page.bytes())?,
+                None => on_disk.next().map_or(Ok(()), |bytes| see(at, &bytes?))?,
+            }
         }
-    }
-
-    /// Whether pages that are not in memory are best asked for many at a time: a guess from the last one.
-    pub(crate) fn disk_is_slow(&self) -> bool {
-        self.disk_is_slow.load(Ordering::Relaxed)
-    }
-
-    /// Notes how a read of a page from the disk went.
-    pub(crate) fn note_pace(&self, is_slow: bool) {
-        self.disk_is_slow.store(is_slow, Ordering::Relaxed);
+        Ok(())
     }
 
     fn recent_page(&self, first: Position) -> Option<Page> {
@@ -218,12 +216,16 @@ impl Shared {
     }
 }
 
-/// Looks something up: in memory on the calling thread; if the disk is needed, on a thread that may block.
+/// Looks something up: in memory on the calling thread; if the disk is needed, there too while it is quick, otherwise on a thread
+/// that may block.
 pub(crate) async fn look_up<T: Send + 'static>(
     shared: &Arc<Shared>,
     find: impl Fn(&Shared, Tier) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, StoreError> {
     match find(shared, Tier::Memory) {
+        Err(ReadError::NotInMemory) if shared.pace.is_quick() => {
+            find(shared, Tier::Disk).map_err(ReadError::into_store_error)
+        }
         Err(ReadError::NotInMemory) => {
             let shared = Arc::clone(shared);
             blocking(move || find(&shared, Tier::Disk)).await

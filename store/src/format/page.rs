@@ -376,6 +376,10 @@ impl PageBuilder {
         if let Some(count) = bytes.get_mut(4..8) {
             count.copy_from_slice(&self.count.to_le_bytes());
         }
+        // A lone commit fills little of what a page may hold, and recent pages stay in memory.
+        if bytes.len() < bytes.capacity() / 2 {
+            bytes.shrink_to_fit();
+        }
         let checksum = page_checksum(&bytes);
         if let Some(field) = bytes.get_mut(CHECKSUM_AT..HEADER_BYTES) {
             field.copy_from_slice(&checksum.to_le_bytes());

@@ -17,7 +17,8 @@ pub(crate) fn pick_records(
     out: &mut Vec<RecordedEvent>,
 ) -> Result<(), Damage> {
     let broken = |detail| Damage { position: key, detail };
-    let header = PageHeader::decode(bytes, key).ok_or(broken("a page is in a format that this version does not know"))?;
+    let header =
+        PageHeader::decode(bytes, key).ok_or(broken("a page is in a format that this version does not know"))?;
     let is_sound = is_page_sound(bytes);
     if !is_sound && !can_be_counted(bytes, header.last.get() - key.get() + 1) {
         return Err(broken("the checksum of a page does not hold"));

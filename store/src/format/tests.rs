@@ -6,7 +6,7 @@ use annalist_core::{
 };
 use uuid::Uuid;
 
-use super::{KeyRow, Kind, ListRow, Mark, Page, PageBuilder, StoreFile, Totals, row};
+use super::{KeyRow, Kind, ListRow, Mark, Page, PageBuilder, StoreFile, Totals, pick_records, row};
 
 fn event(number: u64) -> NewEvent {
     let id = EventId::new(Uuid::from_u128(u128::from(number) + 1));
@@ -63,6 +63,44 @@ fn pages_come_back_chained_and_dense() {
     let frame = pages[0].frame_before(Position::new(11)).expect("the frame stands before its first record");
     assert_eq!(frame.keyed.map(|keyed| keyed.reply), Some("reply".into()));
     assert!(pages[0].frame_before(Position::new(12)).is_err(), "no commit begins at the second record");
+}
+
+#[test]
+fn single_records_are_picked_out_of_a_page() {
+    let page = pages(9, 16 * 1024).remove(0);
+    let all = records(&page).expect("the page is sound");
+    for wanted in [vec![11], vec![19], vec![12, 13, 17], (11..20).collect()] {
+        let wanted: Vec<_> = wanted.into_iter().map(Position::new).collect();
+        let mut picked = Vec::new();
+        pick_records(page.bytes(), page.first(), &wanted, &mut picked).expect("they are there");
+        let expected: Vec<_> = all.iter().filter(|record| wanted.contains(&record.position)).cloned().collect();
+        assert_eq!(picked, expected);
+    }
+    let mut picked = Vec::new();
+    let beyond = pick_records(page.bytes(), page.first(), &[Position::new(19), Position::new(20)], &mut picked);
+    assert_eq!((beyond.expect_err("there is none").position, picked.len()), (Position::new(20), 1));
+    assert!(pick_records(page.bytes(), Position::new(12), &[Position::new(12)], &mut picked).is_err(), "another page");
+}
+
+#[test]
+fn no_flipped_bit_becomes_another_event_in_what_is_picked() {
+    let page = pages(3, 16 * 1024).remove(0);
+    let sound = records(&page).expect("the page is sound");
+    let wanted: Vec<_> = sound.iter().map(|record| record.position).collect();
+    let mut readable_beside_damage = 0;
+    for bit in 0..page.bytes().len() * 8 {
+        let mut bytes = page.bytes().to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        for (position, record) in wanted.iter().zip(&sound) {
+            let mut picked = Vec::new();
+            match pick_records(&bytes, page.first(), &[*position], &mut picked) {
+                Ok(()) => assert_eq!(picked.as_slice(), std::slice::from_ref(record), "bit {bit}"),
+                Err(_) => continue,
+            }
+            readable_beside_damage += 1;
+        }
+    }
+    assert!(readable_beside_damage > page.bytes().len(), "what is not hit can still be read");
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::{ops::Range, sync::Arc, time::Instant};
 use annalist_core::{Position, RecordedEvent, StoreError};
 
 use crate::{
-    format::{Damage, Place},
+    format::{Damage, Place, pick_records},
     limits,
-    rocks::{ReadError, Tier},
+    rocks::ReadError,
     shared::Shared,
 };
 
@@ -44,56 +44,57 @@ pub(crate) async fn fetch(
     fetched
 }
 
-/// Takes from memory what is there. Then one thread that may block reads page after page; as soon as one takes as long as a
-/// disk does, the others are asked for many at a time, since a disk answers many questions at once in little more time than one.
-/// While the operating system has the pages, more threads would only cost more.
+/// Reads on the caller's thread for a while if the disk is quick. Then one thread that may block goes on as long as that is so.
+/// When it is not, the others are asked for many at a time, since a disk answers many questions at once in little more time
+/// than one.
 async fn fill(shared: &Arc<Shared>, places: &[Place], events: &mut Vec<RecordedEvent>) -> Result<(), StoreError> {
     let plan = Arc::new(Plan::new(places).map_err(|damage| ReadError::from(damage).into_store_error())?);
     events.reserve(places.len());
-    let (mut at, end) = (0, plan.pages.len());
-    while at < end {
-        match plan.read(shared, at, Tier::Memory, events) {
-            Ok(()) => at += 1,
-            Err(ReadError::NotInMemory) => break,
-            Err(error) => return Err(error.into_store_error()),
-        }
+    let (mut at, end, began) = (0, plan.pages.len(), Instant::now());
+    while at < end && shared.pace.is_quick() && began.elapsed() < limits::INLINE_READ_MAX {
+        let pages = at..end.min(at + limits::PAGES_AT_ONCE);
+        at = pages.end;
+        let (read, _) = shared.pace.observe(pages.len(), || plan.read(shared, pages, events));
+        read.map_err(ReadError::into_store_error)?;
     }
-    if at < end && !shared.disk_is_slow() {
-        at = read_on(&plan, shared, at..end, Pace::WhileQuick).await?.add_to(events)?;
+    if at < end && shared.pace.is_worth_a_try() {
+        at = read_on(&plan, shared, at..end, Pause::WhenSlow).await?.add_to(events)?;
     }
     let share = (end - at).div_ceil(limits::FETCHES_TOGETHER).max(1);
     let shares = (at..end).step_by(share).map(|first| first..(first + share).min(end));
-    let reads: Vec<_> = shares.map(|share| read_on(&plan, shared, share, Pace::ToTheEnd)).collect();
+    let reads: Vec<_> = shares.map(|share| read_on(&plan, shared, share, Pause::Never)).collect();
     for read in reads {
         read.await?.add_to(events)?;
     }
     Ok(())
 }
 
-/// How long one thread goes on reading.
+/// When a thread stops before it has read everything.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    WhileQuick,
-    ToTheEnd,
+enum Pause {
+    WhenSlow,
+    Never,
 }
 
 /// Begins to read pages on a thread that may block.
-fn read_on(plan: &Arc<Plan>, shared: &Arc<Shared>, pages: Range<usize>, pace: Pace) -> impl Future<Output = Result<Part, StoreError>> {
+fn read_on(
+    plan: &Arc<Plan>,
+    shared: &Arc<Shared>,
+    pages: Range<usize>,
+    pause: Pause,
+) -> impl Future<Output = Result<Part, StoreError>> {
     let (plan, shared) = (Arc::clone(plan), Arc::clone(shared));
     let read = tokio::task::spawn_blocking(move || {
         let mut part = Part { events: Vec::new(), next: pages.start, failed: None };
-        let mut began = Instant::now();
-        for page in pages {
-            part.failed = plan.read(&shared, page, Tier::Disk, &mut part.events).err();
-            if part.failed.is_some() {
-                break;
-            }
-            part.next += 1;
-            let now = Instant::now();
-            let is_slow = now - began > limits::QUICK_READ;
-            began = now;
-            shared.note_pace(is_slow);
-            if is_slow && pace == Pace::WhileQuick {
+        while part.next < pages.end && part.failed.is_none() {
+            let some = part.next..pages.end.min(part.next + limits::PAGES_AT_ONCE);
+            part.next = some.end;
+            let (read, is_slow) = match pause {
+                Pause::WhenSlow => shared.pace.observe(some.len(), || plan.read(&shared, some, &mut part.events)),
+                Pause::Never => (plan.read(&shared, some, &mut part.events), false),
+            };
+            part.failed = read.err();
+            if is_slow {
                 break;
             }
         }
@@ -147,23 +148,26 @@ impl Plan {
         Ok(Self { positions, pages, is_descending })
     }
 
-    /// Adds what is wanted of one page to `out`, in the order in which it was asked for.
-    fn read(&self, shared: &Shared, page: usize, tier: Tier, out: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
-        let Some((first, range)) = self.pages.get(page) else { return Ok(()) };
-        let (positions, begin) = (self.positions.get(range.clone()).unwrap_or_default(), out.len());
-        match shared.records(*first, positions, tier, out) {
-            // Those before the damaged one come behind it here.
-            Err(ReadError::Damaged(_)) if self.is_descending => {
-                out.truncate(begin);
-                positions.iter().rev().try_for_each(|position| shared.records(*first, &[*position], tier, out))
-            }
-            read => {
-                if self.is_descending {
-                    out.get_mut(begin..).unwrap_or_default().reverse();
+    /// Adds what is wanted of these pages to `out`, in the order in which it was asked for.
+    fn read(&self, shared: &Shared, pages: Range<usize>, out: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
+        let pages = self.pages.get(pages).unwrap_or_default();
+        let firsts: Vec<Position> = pages.iter().map(|(first, _)| *first).collect();
+        shared.look_at_pages(&firsts, |at, bytes| {
+            let Some((first, range)) = pages.get(at) else { return Ok(()) };
+            let (positions, begin) = (self.positions.get(range.clone()).unwrap_or_default(), out.len());
+            match pick_records(bytes, *first, positions, out) {
+                // Those before the damaged one come behind it here.
+                Err(_) if self.is_descending => {
+                    out.truncate(begin);
+                    positions.iter().rev().try_for_each(|position| pick_records(bytes, *first, &[*position], out))?;
                 }
-                read
+                picked => picked?,
             }
-        }
+            if self.is_descending {
+                out.get_mut(begin..).unwrap_or_default().reverse();
+            }
+            Ok(())
+        })
     }
 }
 

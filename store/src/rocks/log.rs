@@ -1,17 +1,18 @@
 //! The log on disk: pages under their first position, and the consumers' notes beside them.
 
 use std::{
+    ops::Deref,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use annalist_core::{Direction, Position, RecordedEvent};
+use annalist_core::{Direction, Position};
 use bytes::Bytes;
-use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch};
 
 use super::{ReadError, Tier, occupied, options};
 use crate::{
-    format::{Damage, Page, pick_records},
+    format::{Damage, Page},
     options::{Durability, StoreOptions},
 };
 
@@ -21,22 +22,24 @@ const STATE: &str = "state";
 pub(crate) struct LogDb {
     db: DB,
     durability: Durability,
+    /// How single pages are read.
+    scattered: ReadOptions,
     /// Whether to put what is in memory into tables at the end, so that the next opening has nothing to recover. Not behind
     /// a failed write: what became of it is for recovery to find out.
     tidy: AtomicBool,
 }
 
 impl LogDb {
-    pub(crate) fn open(dir: &Path, settings: &StoreOptions, cache: &Cache) -> Result<Self, rocksdb::Error> {
-        let db = DB::open_cf_descriptors(&options::log_database(settings), dir, families(settings, cache))?;
-        Ok(Self { db, durability: settings.durability, tidy: AtomicBool::new(true) })
+    pub(crate) fn open(dir: &Path, settings: &StoreOptions) -> Result<Self, rocksdb::Error> {
+        let db = DB::open_cf_descriptors(&options::log_database(settings, dir), dir, families(settings))?;
+        Ok(Self { db, durability: settings.durability, scattered: options::page(), tidy: AtomicBool::new(true) })
     }
 
     /// Opens what is there to read only: recovers as [`Self::open`] does, but in memory, and changes nothing.
-    pub(super) fn open_to_look(dir: &Path, settings: &StoreOptions, cache: &Cache) -> Result<Self, rocksdb::Error> {
-        let (database, families) = (options::log_database(settings), families(settings, cache));
+    pub(super) fn open_to_look(dir: &Path, settings: &StoreOptions) -> Result<Self, rocksdb::Error> {
+        let (database, families) = (options::log_database(settings, dir), families(settings));
         let db = DB::open_cf_descriptors_read_only(&database, dir, families, false)?;
-        Ok(Self { db, durability: settings.durability, tidy: AtomicBool::new(false) })
+        Ok(Self { db, durability: settings.durability, scattered: options::page(), tidy: AtomicBool::new(false) })
     }
 
     fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
@@ -67,18 +70,15 @@ impl LogDb {
         Ok(Page::decode(Bytes::copy_from_slice(&value), first)?)
     }
 
-    /// Adds to `out` the records at these positions, which ascend and lie in the page under `first`.
-    pub(crate) fn records(
+    /// The bytes of the pages that stand under these positions, which go one way.
+    pub(crate) fn pages_at(
         &self,
-        first: Position,
-        wanted: &[Position],
-        tier: Tier,
-        out: &mut Vec<RecordedEvent>,
-    ) -> Result<(), ReadError> {
+        firsts: &[Position],
+    ) -> Result<impl Iterator<Item = Result<impl Deref<Target = [u8]>, ReadError>>, ReadError> {
         let family = self.family(PAGES)?;
-        let value = self.db.get_pinned_cf_opt(family, first.get().to_be_bytes(), &options::read(tier))?;
-        let value = value.ok_or_else(|| not_in_the_log(first))?;
-        Ok(pick_records(&value, first, wanted, out)?)
+        let keys: Vec<[u8; 8]> = firsts.iter().map(|first| first.get().to_be_bytes()).collect();
+        let values = self.db.batched_multi_get_cf_opt(family, &keys, keys.is_sorted(), &self.scattered);
+        Ok(firsts.iter().zip(values).map(|(first, value)| Ok(value?.ok_or_else(|| not_in_the_log(*first))?)))
     }
 
     /// The pages from the one that holds `position` on, in either direction, while `more` says so of the last one.
@@ -167,10 +167,10 @@ impl Drop for LogDb {
     }
 }
 
-fn families(settings: &StoreOptions, cache: &Cache) -> [ColumnFamilyDescriptor; 2] {
+fn families(settings: &StoreOptions) -> [ColumnFamilyDescriptor; 2] {
     // The scan of the write-ahead log knows the pages' family by its number, which follows from this order.
     [
-        ColumnFamilyDescriptor::new(PAGES, options::pages_family(settings, cache)),
+        ColumnFamilyDescriptor::new(PAGES, options::pages_family(settings)),
         ColumnFamilyDescriptor::new(STATE, options::state_family()),
     ]
 }
@@ -182,7 +182,7 @@ const fn not_in_the_log(first: Position) -> Damage {
 fn scan_options(tier: Tier) -> ReadOptions {
     match tier {
         Tier::Memory => options::read(Tier::Memory),
-        Tier::Disk => options::scan(),
+        Tier::Disk => options::page(),
     }
 }
 

@@ -1,5 +1,10 @@
 //! How RocksDB is set up, and why.
 
+use std::{
+    fs::{self, File},
+    path::Path,
+};
+
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, IngestExternalFileOptions, Options, ReadOptions,
     SliceTransform, WriteOptions,
@@ -8,11 +13,9 @@ use rocksdb::{
 use super::Tier;
 use crate::{
     format::list_prefix_len,
-    options::{Durability, StoreOptions},
+    options::{Compression, Durability, StoreOptions},
 };
 
-/// Blocks of the log: a page or two each.
-const PAGE_BLOCK_BYTES: usize = 16 * 1024;
 /// Bits per key of the index's filters: one look-up in a hundred reads a block in vain.
 const FILTER_BITS: f64 = 10.0;
 const LOG_FILES_KEPT: usize = 4;
@@ -32,11 +35,26 @@ fn common() -> Options {
     options
 }
 
+/// Whether the file system of a folder takes writes past the system's page cache. Some do not, `tmpfs` of older kernels among them.
+fn takes_direct_writes(dir: &Path) -> bool {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let probe = dir.join("direct.probe");
+    // A new store has no folder yet; what is wrong with it, if it cannot be made, is said when the database opens.
+    let _ = fs::create_dir_all(dir);
+    let opened = File::options().write(true).create(true).truncate(false).custom_flags(libc::O_DIRECT).open(&probe);
+    // Left behind, it does no harm.
+    let _ = fs::remove_file(&probe);
+    opened.is_ok()
+}
+
 /// The database of the log. Recovery takes the write-ahead log up to the first record that cannot be read; that nothing
 /// synced stands behind it is checked before (`wal_check`). Recycled files allow no stricter mode: behind their end
 /// stands what they held before.
-pub(super) fn log_database(options: &StoreOptions) -> Options {
+pub(super) fn log_database(options: &StoreOptions, dir: &Path) -> Options {
     let mut db = common();
+    // Tables are written once, long after their events were: putting them through the page cache costs a processor more than
+    // everything else about them, and drives out what is read.
+    db.set_use_direct_io_for_flush_and_compaction(takes_direct_writes(dir));
     db.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     db.set_recycle_log_file_num(if options.recycle_wal_files { WAL_FILES_RECYCLED } else { 0 });
     db.set_max_total_wal_size(4 * options.memtable_bytes as u64);
@@ -50,14 +68,22 @@ pub(super) fn log_database(options: &StoreOptions) -> Options {
 
 /// The pages: keys only grow, so files never overlap and compaction moves them instead of rewriting them, as long as
 /// every level has the same compression.
-pub(super) fn pages_family(options: &StoreOptions, cache: &Cache) -> Options {
+pub(super) fn pages_family(options: &StoreOptions) -> Options {
     let mut family = common();
     family.set_write_buffer_size(options.memtable_bytes);
     family.set_max_write_buffer_number(4);
-    family.set_compression_per_level(&[DBCompressionType::Lz4; 7]);
+    let compression = match options.compression {
+        Compression::None => DBCompressionType::None,
+        Compression::Lz4 => DBCompressionType::Lz4,
+        Compression::Zstd => DBCompressionType::Zstd,
+    };
+    family.set_compression_type(compression);
+    family.set_compression_per_level(&[compression; 7]);
     let mut table = BlockBasedOptions::default();
-    table.set_block_size(PAGE_BLOCK_BYTES);
-    table.set_block_cache(cache);
+    // A page for each block: nothing is read beside the page that is wanted.
+    table.set_block_size(options.page_bytes);
+    // Pages are not compressed, so the system's page cache has them just as well, and shares its memory with all.
+    table.disable_cache();
     table.set_format_version(6);
     family.set_block_based_table_factory(&table);
     family
@@ -122,9 +148,8 @@ pub(super) fn read(tier: Tier) -> ReadOptions {
     options
 }
 
-/// For a scan of the log: leaves the cache to those who read single pages, and the checking to the checksums that every page
-/// has of its own.
-pub(super) fn scan() -> ReadOptions {
+/// For pages of the log, which have checksums of their own.
+pub(super) fn page() -> ReadOptions {
     let mut options = ReadOptions::default();
     options.fill_cache(false);
     options.set_verify_checksums(false);

@@ -7,7 +7,6 @@
 use std::path::Path;
 
 use annalist_core::{Direction, Position, StoreError};
-use rocksdb::Cache;
 
 use super::{LogDb, ReadError, Tier};
 use crate::{
@@ -23,12 +22,7 @@ use crate::{
 ///
 /// # Errors
 /// [`OpenError::Damaged`] if events that were synced would be missing.
-pub(crate) fn check_wal(
-    dir: &Path,
-    settings: &StoreOptions,
-    cache: &Cache,
-    indexed: Position,
-) -> Result<Position, OpenError> {
+pub(crate) fn check_wal(dir: &Path, settings: &StoreOptions, indexed: Position) -> Result<Position, OpenError> {
     let scan = wal::scan(dir).map_err(OpenError::io("read the write-ahead log in", dir))?;
     tracing::debug!(files = scan.files, bytes = scan.bytes, synced = scan.synced.get(), "read the write-ahead log");
     if let Some(place) = &scan.stalls {
@@ -39,7 +33,7 @@ pub(crate) fn check_wal(
     // Where a log ends early and whole, only the index knows better.
     let early = (synced > scan.last).then_some(Place { file: 0, offset: 0 });
     if let Some(place) = scan.doubt.clone().or(early) {
-        let recovered = ask(dir, settings, cache, &scan, &place)?;
+        let recovered = ask(dir, settings, &scan, &place)?;
         if recovered < synced {
             let why = format!("events up to position {synced} had been synced");
             return Err(lost(recovered.next(), &place, &why));
@@ -54,8 +48,8 @@ pub(crate) fn check_wal(
 }
 
 /// The last position that RocksDB recovers, and that no page before it is missing.
-fn ask(dir: &Path, settings: &StoreOptions, cache: &Cache, scan: &Scan, place: &Place) -> Result<Position, OpenError> {
-    let log = LogDb::open_to_look(dir, settings, cache).map_err(|error| match error.kind() {
+fn ask(dir: &Path, settings: &StoreOptions, scan: &Scan, place: &Place) -> Result<Position, OpenError> {
+    let log = LogDb::open_to_look(dir, settings).map_err(|error| match error.kind() {
         rocksdb::ErrorKind::Corruption => lost(scan.first, place, error.as_ref()),
         _ => OpenError::Engine { dir: dir.to_owned(), detail: error.into_string() },
     })?;

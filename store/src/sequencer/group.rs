@@ -4,7 +4,10 @@ use annalist_core::Position;
 use tokio::sync::oneshot;
 
 use super::Answered;
-use crate::{format::{Page, Totals}, limits};
+use crate::{
+    format::{Page, Totals},
+    limits,
+};
 
 /// See the module. Answers wait for the sync, refusals too if they rest on something that is staged.
 #[derive(Default)]

@@ -73,14 +73,15 @@ impl View {
         if let Some(head) = self.generations.iter().rev().find_map(|generation| generation.head(stream, through)) {
             return Ok(head);
         }
-        let (mark, mut head) = (self.mark(), Version::ZERO);
+        let (end, mut head) = (self.mark().min(through), Version::ZERO);
         index.rows_backward((Kind::Stream, stream), u64::MAX, tier, |row| {
-            // A chunk that was added after this view was made: memory answers for it.
-            let is_newer = row.last() > mark;
-            if !is_newer {
-                head = Version::new(row.end()).previous();
+            // Rows behind the end: the caller asks for an earlier moment, or a chunk was added after this view was made and
+            // memory answers for it.
+            let visible = row.places.partition_point(|(position, _)| *position <= end);
+            if visible > 0 {
+                head = Version::new(row.first + visible as u64 - 1);
             }
-            is_newer
+            visible == 0
         })?;
         Ok(head)
     }
