@@ -40,6 +40,7 @@ rebuild: tools ## drop the read models of the main job and replay the log into n
 # The runner's summary comes last, so that it stands at the end of a log.
 test: tools ## every test in its short form (under ten minutes from a warm cache)
 	$(CARGO) test --workspace --doc
+	for example in store_only boundary; do $(CARGO) run --quiet --package annalist-store --example $$example || exit 1; done
 	$(RUN_TESTS)
 
 test-all: export ANNALIST_CASES ?= 4096

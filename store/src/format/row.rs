@@ -136,11 +136,6 @@ pub(crate) struct ListRow {
 }
 
 impl ListRow {
-    /// In a stream, the version behind the last one of the run.
-    pub(crate) const fn end(&self) -> u64 {
-        self.first.saturating_add(self.places.len() as u64)
-    }
-
     /// The position of the last event.
     pub(crate) fn last(&self) -> Position {
         self.places.last().map_or(Position::ZERO, |(position, _)| *position)
