@@ -50,18 +50,20 @@ impl Pace {
     pub(crate) fn observe<T>(&self, pages: usize, read: impl FnOnce() -> T) -> (T, bool) {
         let began = Instant::now();
         let result = read();
-        let took = began.elapsed() / u32::try_from(pages).unwrap_or(u32::MAX).max(1);
-        self.note(took);
+        let pages = u32::try_from(pages).unwrap_or(u32::MAX).max(1);
+        let took = began.elapsed() / pages;
+        self.note(pages, took);
         (result, took > limits::QUICK_READ)
     }
 
-    /// Several threads do this at once, and some of it may get lost: it is a guess.
-    fn note(&self, took: Duration) {
+    /// Takes note of so many pages that took so long each. A thread that lost its processor for a while makes all pages of one
+    /// read look slow, so they weigh as much as one. Several threads do this at once, and some of it may get lost: it is a guess.
+    fn note(&self, pages: u32, took: Duration) {
         let score = self.score.load(Ordering::Relaxed);
         let next = if took > limits::QUICK_READ {
             (score + SLOW_WEIGHT).min(SCORE_MAX)
         } else if took > limits::CACHED_READ {
-            score.saturating_sub(1)
+            score.saturating_sub(pages)
         } else {
             return;
         };
@@ -75,7 +77,7 @@ mod tests {
 
     fn after(reads: impl IntoIterator<Item = u64>) -> Pace {
         let pace = Pace::default();
-        reads.into_iter().for_each(|micros| pace.note(Duration::from_micros(micros)));
+        reads.into_iter().for_each(|micros| pace.note(1, Duration::from_micros(micros)));
         pace
     }
 
