@@ -3,18 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use benches::{
-    Failure, Load, PAYLOAD_BYTES, Settings, Subject, Table, count, describe_machine, measure_disk, millis, run_load,
+    Failure, LOADS, Load, PAYLOAD_BYTES, Settings, Subject, Table, count, describe_machine, measure_disk, millis,
+    run_load,
 };
-
-const LOADS: [Load; 7] = [
-    Load { writers: 1, events: 1 },
-    Load { writers: 16, events: 1 },
-    Load { writers: 64, events: 1 },
-    Load { writers: 256, events: 1 },
-    Load { writers: 1024, events: 1 },
-    Load { writers: 64, events: 64 },
-    Load { writers: 64, events: 512 },
-];
 
 /// About one small commit, and one page.
 const DISK_BYTES: [usize; 2] = [400, 16 * 1024];

@@ -15,7 +15,7 @@ mod view;
 
 pub use disk::{DiskFigures, measure_disk};
 pub use events::{EventSource, PAYLOAD_BYTES, Random};
-pub use load::{Load, LoadFigures, fill, run_load};
+pub use load::{LOADS, Load, LoadFigures, fill, run_load};
 pub use machine::describe_machine;
 pub use settings::{Folder, Settings};
 pub use streams::{Streams, read_streams, touch};

@@ -21,6 +21,17 @@ pub struct Load {
     pub events: usize,
 }
 
+/// The rows of appends, here and beside other stores.
+pub const LOADS: [Load; 7] = [
+    Load { writers: 1, events: 1 },
+    Load { writers: 16, events: 1 },
+    Load { writers: 64, events: 1 },
+    Load { writers: 256, events: 1 },
+    Load { writers: 1024, events: 1 },
+    Load { writers: 64, events: 64 },
+    Load { writers: 64, events: 512 },
+];
+
 /// How logs are filled: streams of the usual length, many at a time.
 const FILL: Load = Load { writers: 16, events: 25 };
 

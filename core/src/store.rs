@@ -83,7 +83,8 @@ pub trait Batches: Send {
     /// decision that rests on a whole read puts into the condition of its append.
     fn head(&self) -> Cursor;
 
-    /// The next events, in order; empty when there are no more. Batches are of a size that suits the store.
+    /// The next events, in order; empty when there are no more. Batches are of a size that suits the store. Cancel-safe:
+    /// dropping the future loses nothing.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read. Events before a damaged one are delivered first.

@@ -56,7 +56,7 @@ pub(crate) const BATCH_LIST_EVENTS: usize = 512;
 pub(crate) const FETCHES_TOGETHER: usize = 32;
 
 /// A page that was read more quickly than this came from the system's cache and not from the disk; more quickly than that, from
-/// RocksDB's own.
+/// memory of our own.
 pub(crate) const QUICK_READ: Duration = Duration::from_micros(40);
 pub(crate) const CACHED_READ: Duration = Duration::from_micros(2);
 

@@ -1,7 +1,7 @@
 //! How quickly the disk answers: in microseconds while the operating system has in memory what is asked for, or as a disk
 //! does. Nobody says which it will be, so it is guessed from the reads before.
 //!
-//! While nearly all are quick, a read that RocksDB's own cache cannot answer is done on the caller's thread: handing it to
+//! While nearly all are quick, a read that cannot be answered from memory of our own is done on the caller's thread: handing it to
 //! another one costs several times what the read does. As soon as more than about one in thirty is slow, reads go to
 //! threads that may block, many at a time.
 
@@ -46,7 +46,7 @@ impl Pace {
         self.is_quick() || self.fetches.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROBE_EVERY)
     }
 
-    /// Reads so many pages, at least one, and says whether that was slow.
+    /// Reads so many pages, at least one, or looks one thing up, and says whether that was slow.
     pub(crate) fn observe<T>(&self, pages: usize, read: impl FnOnce() -> T) -> (T, bool) {
         let began = Instant::now();
         let result = read();

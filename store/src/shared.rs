@@ -224,7 +224,8 @@ pub(crate) async fn look_up<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     match find(shared, Tier::Memory) {
         Err(ReadError::NotInMemory) if shared.pace.is_quick() => {
-            find(shared, Tier::Disk).map_err(ReadError::into_store_error)
+            let (found, _) = shared.pace.observe(1, || find(shared, Tier::Disk));
+            found.map_err(ReadError::into_store_error)
         }
         Err(ReadError::NotInMemory) => {
             let shared = Arc::clone(shared);

@@ -13,7 +13,7 @@ use crate::{
     format::Damage,
     limits,
     reader::{fetch_log, fetch_matching},
-    rocks::{ReadError, Tier},
+    rocks::ReadError,
     shared::{Shared, blocking},
 };
 
@@ -114,7 +114,7 @@ async fn fetch(
     }
     let Some(query) = query else {
         let shared = Arc::clone(shared);
-        let fetch = move || fetch_log(&shared, after, watermark, Tier::Disk);
+        let fetch = move || fetch_log(&shared, after, watermark);
         let events = blocking(fetch).await?;
         let through = events.last().map_or(after, |last| last.position);
         return Ok((events, through));

@@ -1,6 +1,6 @@
 //! The rows, group by group.
 
-use benches::{Failure, Load, describe_machine};
+use benches::{Failure, LOADS, Load, describe_machine};
 
 use crate::{
     batch::How,
@@ -23,16 +23,6 @@ const SIERRADB_EVENTS_MAX: u64 = 1_000_000;
 
 /// What else a lone writer is compared with.
 const LONE: [&str; 3] = ["sqlite-direct", "disk-extend", "disk-overwrite"];
-
-const LOADS: [Load; 7] = [
-    Load { writers: 1, events: 1 },
-    Load { writers: 16, events: 1 },
-    Load { writers: 64, events: 1 },
-    Load { writers: 256, events: 1 },
-    Load { writers: 1024, events: 1 },
-    Load { writers: 64, events: 64 },
-    Load { writers: 64, events: 512 },
-];
 
 const CONDITION_WRITERS: [u64; 3] = [1, 64, 256];
 

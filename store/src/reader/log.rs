@@ -13,7 +13,7 @@ use crate::{
     format::{Damage, Page},
     limits,
     rocks::{ReadError, Tier},
-    shared::{Shared, blocking, look_up},
+    shared::{Shared, look_up},
 };
 
 /// Up to this many events a read of the log tries memory first; a longer one goes to the disk at once, and reads ahead.
@@ -82,7 +82,7 @@ impl LogRead {
                 let events = batch.events.len() as u64;
                 let fitting = events.saturating_mul(limits::BATCH_BYTES as u64) / (batch.bytes as u64).max(1);
                 self.stretch_events = fitting.clamp(STRETCH_EVENTS_MIN, STRETCH_EVENTS_MAX);
-                if events == 0 { Some(stretch) } else { split(stretch, self.direction, events).1 }
+                split(stretch, self.direction, events).1
             }
             // The next call meets it again.
             Err(_) => Some(stretch),
@@ -103,19 +103,20 @@ impl Batches for LogRead {
     async fn next(&mut self) -> Result<Vec<RecordedEvent>, StoreError> {
         let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
         let direction = self.direction;
+        // A stretch is given up only when its events are here: a caller may stop waiting and ask again.
         if self.ahead.is_empty()
-            && let Some(stretch) = self.rest.take_if(|(first, last)| last.get() - first.get() < SHORT_READ_EVENTS)
+            && let Some(stretch) = self.rest.filter(|(first, last)| last.get() - first.get() < SHORT_READ_EVENTS)
         {
             let batch = look_up(&shared, move |shared, tier| fetch(shared, direction, stretch, tier)).await;
+            self.rest = None;
             return self.take(stretch, batch);
         }
         self.read_ahead(&shared);
-        let Some(Ahead { stretch, read }) = self.ahead.pop_front() else { return Ok(Vec::new()) };
-        let read = match read {
-            Some(read) => read.await.map_err(|_| StoreError::Closed)?.map_err(ReadError::into_store_error),
-            None => blocking(move || fetch(&shared, direction, stretch, Tier::Disk)).await,
-        };
-        self.take(stretch, read)
+        let Some(Ahead { stretch, read: Some(read) }) = self.ahead.front_mut() else { return Ok(Vec::new()) };
+        let (stretch, read) = (*stretch, read.await);
+        self.ahead.pop_front();
+        let batch = read.map_err(|_| StoreError::Closed).and_then(|read| read.map_err(ReadError::into_store_error));
+        self.take(stretch, batch)
     }
 }
 
@@ -136,17 +137,12 @@ fn split((first, last): Stretch, direction: Direction, count: u64) -> (Stretch, 
     }
 }
 
-/// The events behind `after` up to `through`, about a batch of them; at least one.
-pub(crate) fn fetch_log(
-    shared: &Shared,
-    after: Position,
-    through: Position,
-    tier: Tier,
-) -> Result<Vec<RecordedEvent>, ReadError> {
-    Ok(fetch(shared, Direction::Forward, (after.next(), through), tier)?.events)
+/// The events behind `after` up to `through`, which lies behind it: about a batch of them, at least one.
+pub(crate) fn fetch_log(shared: &Shared, after: Position, through: Position) -> Result<Vec<RecordedEvent>, ReadError> {
+    Ok(fetch(shared, Direction::Forward, (after.next(), through), Tier::Disk)?.events)
 }
 
-/// The first events of a stretch in order of the direction, about a batch of them. Those before damage come by themselves; the
+/// The first events of a stretch in order of the direction, about a batch of them, at least one. Those before damage come by themselves; the
 /// next fetch meets it at its beginning, and fails.
 fn fetch(shared: &Shared, direction: Direction, (first, last): Stretch, tier: Tier) -> Result<Batch, ReadError> {
     let (from, to) = match direction {

@@ -31,13 +31,14 @@ pub(crate) struct LogDb {
 
 impl LogDb {
     pub(crate) fn open(dir: &Path, settings: &StoreOptions) -> Result<Self, rocksdb::Error> {
-        let db = DB::open_cf_descriptors(&options::log_database(settings, dir), dir, families(settings))?;
+        let database = options::log_database(settings, options::takes_direct_writes(dir));
+        let db = DB::open_cf_descriptors(&database, dir, families(settings))?;
         Ok(Self { db, durability: settings.durability, scattered: options::page(), tidy: AtomicBool::new(true) })
     }
 
     /// Opens what is there to read only: recovers as [`Self::open`] does, but in memory, and changes nothing.
     pub(super) fn open_to_look(dir: &Path, settings: &StoreOptions) -> Result<Self, rocksdb::Error> {
-        let (database, families) = (options::log_database(settings, dir), families(settings));
+        let (database, families) = (options::log_database(settings, false), families(settings));
         let db = DB::open_cf_descriptors_read_only(&database, dir, families, false)?;
         Ok(Self { db, durability: settings.durability, scattered: options::page(), tidy: AtomicBool::new(false) })
     }

@@ -36,7 +36,7 @@ fn common() -> Options {
 }
 
 /// Whether the file system of a folder takes writes past the system's page cache. Some do not, `tmpfs` of older kernels among them.
-fn takes_direct_writes(dir: &Path) -> bool {
+pub(super) fn takes_direct_writes(dir: &Path) -> bool {
     use std::os::unix::fs::OpenOptionsExt as _;
     let probe = dir.join("direct.probe");
     // A new store has no folder yet; what is wrong with it, if it cannot be made, is said when the database opens.
@@ -50,11 +50,11 @@ fn takes_direct_writes(dir: &Path) -> bool {
 /// The database of the log. Recovery takes the write-ahead log up to the first record that cannot be read; that nothing
 /// synced stands behind it is checked before (`wal_check`). Recycled files allow no stricter mode: behind their end
 /// stands what they held before.
-pub(super) fn log_database(options: &StoreOptions, dir: &Path) -> Options {
+pub(super) fn log_database(options: &StoreOptions, writes_directly: bool) -> Options {
     let mut db = common();
     // Tables are written once, long after their events were: putting them through the page cache costs a processor more than
     // everything else about them, and drives out what is read.
-    db.set_use_direct_io_for_flush_and_compaction(takes_direct_writes(dir));
+    db.set_use_direct_io_for_flush_and_compaction(writes_directly);
     db.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     db.set_recycle_log_file_num(if options.recycle_wal_files { WAL_FILES_RECYCLED } else { 0 });
     db.set_max_total_wal_size(4 * options.memtable_bytes as u64);

@@ -53,6 +53,7 @@ macro_rules! event_store_conformance {
                 a_long_stream_is_read_whole_in_both_directions
                 a_read_sees_the_log_as_it_was_when_it_began
                 two_reads_do_not_disturb_each_other
+                whoever_stops_waiting_and_asks_again_misses_nothing
                 the_records_of_the_store_are_part_of_the_log;
             subscriptions(store):
                 history_comes_first_then_the_present

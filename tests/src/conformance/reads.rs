@@ -1,6 +1,6 @@
 //! Finite reads.
 
-use annalist_core::{Append, Expected, Position, Read, RecordedEvent, Version};
+use annalist_core::{Append, Expected, Position, Query, Read, RecordedEvent, Version};
 
 use super::{
     Store,
@@ -152,6 +152,40 @@ pub async fn two_reads_do_not_disturb_each_other(store: &Store) {
     backwards.reverse();
     assert_eq!(forwards.len() as u64, MANY);
     assert!(forwards == backwards, "both directions find the same events");
+}
+
+pub async fn whoever_stops_waiting_and_asks_again_misses_nothing(store: &Store) {
+    many(store, MANY).await;
+    let name = || stream("many-1");
+    for asked in [
+        Read::all(Position::ZERO),
+        Read::all(Position::ZERO).limit(20),
+        Read::all_backward(Position::MAX),
+        Read::stream(name(), Version::ZERO),
+        Read::query(Query::stream(name()), Position::ZERO),
+    ] {
+        let expected = numbers(&read(store, asked.clone()).await);
+        let mut batches = store.read(asked.clone()).await.expect("the read begins");
+        let mut found = Vec::new();
+        loop {
+            // One look, and no more patience if the events are not there yet.
+            let hasty = tokio::select! {
+                biased;
+                batch = batches.next() => Some(batch),
+                () = std::future::ready(()) => None,
+            };
+            let batch = match hasty {
+                Some(batch) => batch,
+                None => batches.next().await,
+            };
+            let batch = batch.expect("the read goes on");
+            if batch.is_empty() {
+                break;
+            }
+            found.extend(numbers(&batch));
+        }
+        assert!(found == expected, "{} of {} events of {asked:?}", found.len(), expected.len());
+    }
 }
 
 pub async fn the_records_of_the_store_are_part_of_the_log(store: &Store) {
