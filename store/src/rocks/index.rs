@@ -7,9 +7,9 @@ use std::{
 
 use annalist_core::{Key, Position};
 use bytes::Bytes;
-use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, Options, ReadOptions, SstFileWriter};
+use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, Options, SstFileWriter};
 
-use super::{ReadError, Tier, occupied, options};
+use super::{ReadError, Tier, iterators::KeptDb, occupied, options};
 use crate::format::{self, Damage, KeyRow, Kind, ListRow, MARK_KEY, Mark};
 
 const ROWS: &str = "rows";
@@ -36,7 +36,7 @@ fn remove_leftover(path: &Path) -> Result<(), IndexError> {
 }
 
 pub(crate) struct IndexDb {
-    db: DB,
+    db: KeptDb,
     dir: PathBuf,
     cache: Cache,
 }
@@ -48,18 +48,18 @@ impl IndexDb {
             ColumnFamilyDescriptor::new(SNAPSHOTS, Options::default()),
         ];
         let db = DB::open_cf_descriptors(&options::index_database(), dir, families)?;
-        Ok(Self { db, dir: dir.to_owned(), cache: cache.clone() })
+        Ok(Self { db: KeptDb::new(db), dir: dir.to_owned(), cache: cache.clone() })
     }
 
     fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
         let missing =
             Damage { position: Position::ZERO, detail: "a column family of the index is missing; delete the index" };
-        self.db.cf_handle(name).ok_or(ReadError::Damaged(missing))
+        self.db.db().cf_handle(name).ok_or(ReadError::Damaged(missing))
     }
 
     /// Up to where the index covers the log; `None` for a new one, and for one of another layout.
     pub(crate) fn mark(&self) -> Result<Option<Mark>, ReadError> {
-        let bytes = self.db.get_pinned_cf(self.family(ROWS)?, MARK_KEY)?;
+        let bytes = self.db.db().get_pinned_cf(self.family(ROWS)?, MARK_KEY)?;
         Ok(bytes.and_then(|bytes| Mark::decode(&bytes)))
     }
 
@@ -76,9 +76,10 @@ impl IndexDb {
             file.put(key, value)?;
         }
         file.finish()?;
-        if let Some(family) = self.db.cf_handle(ROWS) {
-            self.db.ingest_external_file_cf_opts(family, &options::ingestion(), vec![path])?;
+        if let Some(family) = self.db.db().cf_handle(ROWS) {
+            self.db.db().ingest_external_file_cf_opts(family, &options::ingestion(), vec![path])?;
         }
+        self.db.forget_iterators();
         Ok(())
     }
 
@@ -86,7 +87,7 @@ impl IndexDb {
     pub(crate) fn key(&self, key: &Key, tier: Tier) -> Result<Option<KeyRow>, ReadError> {
         let mut row_key = Vec::with_capacity(2 + key.scope().len() + key.id().len());
         format::key_row_key(&mut row_key, key);
-        let Some(value) = self.db.get_pinned_cf_opt(self.family(ROWS)?, row_key, &options::read(tier))? else {
+        let Some(value) = self.db.db().get_pinned_cf_opt(self.family(ROWS)?, row_key, &options::read(tier))? else {
             return Ok(None);
         };
         Ok(Some(KeyRow::decode(&value).ok_or_else(damaged_row)?))
@@ -96,55 +97,62 @@ impl IndexDb {
     /// `at` on, or from the first one if none does.
     pub(crate) fn rows_forward(
         &self,
-        (kind, name): (Kind, &str),
+        list: (Kind, &str),
         at: u64,
         tier: Tier,
         mut more: impl FnMut(ListRow) -> bool,
     ) -> Result<(), ReadError> {
-        let mut rows = self.rows((kind, name), at, tier)?;
-        // No row begins before the first event.
-        if at > 1 {
-            rows.iterator.seek_for_prev(&rows.key);
-            rows.iterator.status()?;
-        }
-        if !rows.at_row() {
-            rows.iterator.seek(&rows.key);
-        }
-        while let Some(row) = rows.row()? {
-            if !more(row) {
-                return Ok(());
+        self.rows(list, at, tier, |rows| {
+            // No row begins before the first event.
+            let entered = at > 1 && {
+                rows.iterator.seek_for_prev(&rows.key);
+                rows.iterator.status()?;
+                rows.at_row()
+            };
+            if !entered {
+                rows.iterator.seek(&rows.key);
             }
-            rows.iterator.next();
-        }
-        Ok(rows.iterator.status()?)
+            while let Some(row) = rows.row()? {
+                if !more(row) {
+                    return Ok(());
+                }
+                rows.iterator.next();
+            }
+            Ok(rows.iterator.status()?)
+        })
     }
 
     /// Rows of a list, newest first, while `more` says so of the last one: from the last row that begins at or before ordinal
     /// `at` on.
     pub(crate) fn rows_backward(
         &self,
-        (kind, name): (Kind, &str),
+        list: (Kind, &str),
         at: u64,
         tier: Tier,
         mut more: impl FnMut(ListRow) -> bool,
     ) -> Result<(), ReadError> {
-        let mut rows = self.rows((kind, name), at, tier)?;
-        rows.iterator.seek_for_prev(&rows.key);
-        while let Some(row) = rows.row()? {
-            if !more(row) {
-                return Ok(());
+        self.rows(list, at, tier, |rows| {
+            rows.iterator.seek_for_prev(&rows.key);
+            while let Some(row) = rows.row()? {
+                if !more(row) {
+                    return Ok(());
+                }
+                rows.iterator.prev();
             }
-            rows.iterator.prev();
-        }
-        Ok(rows.iterator.status()?)
+            Ok(rows.iterator.status()?)
+        })
     }
 
-    fn rows(&self, (kind, name): (Kind, &str), at: u64, tier: Tier) -> Result<Rows<'_>, ReadError> {
+    fn rows(
+        &self,
+        (kind, name): (Kind, &str),
+        at: u64,
+        tier: Tier,
+        look: impl FnOnce(Rows<'_, '_>) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
         let mut key = Vec::with_capacity(name.len() + 10);
         format::list_row_key(&mut key, kind, name, at);
-        let mut read: ReadOptions = options::read(tier);
-        read.set_prefix_same_as_start(true);
-        Ok(Rows { iterator: self.db.raw_iterator_cf_opt(self.family(ROWS)?, read), key })
+        self.db.iterate(self.family(ROWS)?, tier, |iterator| look(Rows { iterator, key }))
     }
 
     /// What the index occupies on the disk.
@@ -154,28 +162,28 @@ impl IndexDb {
 
     /// A cached snapshot.
     pub(crate) fn snapshot(&self, stream: &str) -> Result<Option<Bytes>, ReadError> {
-        let value = self.db.get_pinned_cf(self.family(SNAPSHOTS)?, stream)?;
+        let value = self.db.db().get_pinned_cf(self.family(SNAPSHOTS)?, stream)?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
     /// Replaces a cached snapshot. A crash may lose it.
     pub(crate) fn put_snapshot(&self, stream: &str, snapshot: &[u8]) -> Result<(), ReadError> {
-        Ok(self.db.put_cf_opt(self.family(SNAPSHOTS)?, stream, snapshot, &options::write_unlogged())?)
+        Ok(self.db.db().put_cf_opt(self.family(SNAPSHOTS)?, stream, snapshot, &options::write_unlogged())?)
     }
 
     /// Writes the cached snapshots out, so that they survive a clean close.
     pub(crate) fn flush_snapshots(&self) -> Result<(), ReadError> {
-        Ok(self.db.flush_cf(self.family(SNAPSHOTS)?)?)
+        Ok(self.db.db().flush_cf(self.family(SNAPSHOTS)?)?)
     }
 }
 
 /// The rows of one list, and where it is to be entered.
-struct Rows<'a> {
-    iterator: DBRawIterator<'a>,
+struct Rows<'i, 'db> {
+    iterator: &'i mut DBRawIterator<'db>,
     key: Vec<u8>,
 }
 
-impl Rows<'_> {
+impl Rows<'_, '_> {
     /// Whether the iterator stands at a row of the list.
     fn at_row(&self) -> bool {
         let list = self.key.len() - size_of::<u64>();

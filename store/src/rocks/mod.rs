@@ -1,6 +1,7 @@
 //! The only code of the engine that names RocksDB (the key-value store of the views has its own). Everything here blocks.
 
 mod index;
+mod iterators;
 mod log;
 mod options;
 #[cfg(test)]

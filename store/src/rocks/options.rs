@@ -148,6 +148,13 @@ pub(super) fn read(tier: Tier) -> ReadOptions {
     options
 }
 
+/// For rows of one list.
+pub(super) fn list(tier: Tier) -> ReadOptions {
+    let mut options = read(tier);
+    options.set_prefix_same_as_start(true);
+    options
+}
+
 /// For pages of the log, which have checksums of their own.
 pub(super) fn page() -> ReadOptions {
     let mut options = ReadOptions::default();
