@@ -24,10 +24,10 @@ pub mod testing;
 
 pub use aggregate::{Aggregate, LoadError, Loaded, SnapshotPolicy, State, stream_of};
 pub use annalist_core::{
-    Append, AppendError, Appended, Cursor, Delivery, EventId, EventStore, Expected, Invalid, Key, Metadata, NewEvent,
-    Position, Read, RecordedEvent, StoreError, StreamId, Tag, Timestamp, Version,
+    Append, AppendError, Appended, Cursor, Delivery, EventId, EventStore, EventType, Expected, Invalid, Key, Metadata,
+    NewEvent, Position, Query, QueryItem, Read, RecordedEvent, StoreError, StreamId, Tag, Timestamp, Version,
 };
-pub use annalist_macros::{Command, Event};
+pub use annalist_macros::{Command, Event, Events};
 #[cfg(feature = "embedded")]
 pub use annalist_store::{Durability, OpenError, StoreOptions};
 pub use app::{App, AppBuilder, StartError, Store};
@@ -36,7 +36,7 @@ pub use command::{
     Receipt, emit, emit_all, nothing,
 };
 pub use env::{Env, SystemEnv, TestEnv};
-pub use event::{DecodeError, EncodeError, EventSet, Recorded};
+pub use event::{Declared, DecodeError, EncodeError, EventSet, Events, Recorded, Written};
 
 /// The tour in the README compiles.
 #[cfg(doctest)]

@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use annalist::{DecodeError, Event, EventSet};
+use annalist::{
+    DecodeError, Event, EventId, EventSet, EventType, Events, Position, RecordedEvent, StreamId, Timestamp, Version,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Event, Clone, Debug, PartialEq)]
@@ -143,4 +145,55 @@ fn what_cannot_be_read_is_an_error_that_says_why() {
 fn unknown_fields_are_passed_over() {
     let payload = br#"{"owner":"alice","colour":"red"}"#;
     assert_eq!(AccountEvent::decode("account-opened", 1, payload), Ok(opened()));
+}
+
+#[derive(Event, Clone, Debug, PartialEq)]
+#[event(category = "parcel")]
+enum ParcelEvent {
+    #[event(name = "parcel-sent")]
+    Sent { weight: u32 },
+}
+
+#[derive(Event, Clone, Debug, PartialEq)]
+#[event(category = "letter")]
+enum LetterEvent {
+    #[event(name = "letter-sent", version = 2)]
+    Sent,
+}
+
+#[derive(Events, Clone, Debug, PartialEq)]
+enum PostEvent {
+    Parcel(ParcelEvent),
+    Letter(LetterEvent),
+}
+
+fn recorded(stream: &str, written: annalist::Written) -> RecordedEvent {
+    let (stream, new) = (StreamId::new(stream.to_owned()).unwrap(), written.with_id(EventId::generate()));
+    RecordedEvent::record(&stream, &new, Position::new(1), Version::new(1), Timestamp::from_micros(0))
+}
+
+#[test]
+fn events_of_several_categories_are_read_as_one_type() {
+    let parcel = PostEvent::from(ParcelEvent::Sent { weight: 3 });
+    assert_eq!(PostEvent::read(&recorded("parcel-1", parcel.write().unwrap())), Ok(Some(parcel.clone())));
+    let letter = PostEvent::from(LetterEvent::Sent);
+    assert_eq!(PostEvent::read(&recorded("letter-1", letter.write().unwrap())), Ok(Some(letter)));
+    // The same name in another category is another event.
+    assert_eq!(PostEvent::read(&recorded("balloon-1", parcel.write().unwrap())), Ok(None));
+}
+
+#[test]
+fn a_newer_version_is_refused_whatever_category_it_is_of() {
+    let mut written = PostEvent::from(LetterEvent::Sent).write().unwrap();
+    written.event_type = EventType::versioned("letter-sent", 3).unwrap();
+    let refused = DecodeError::FutureVersion { name: "letter-sent", recorded: 3, known: 2 };
+    assert_eq!(PostEvent::read(&recorded("letter-1", written)), Err(refused));
+}
+
+#[test]
+fn the_query_of_events_names_categories_and_types() {
+    assert_eq!(
+        PostEvent::query().to_string(),
+        "type `parcel-sent`, category `parcel`; or type `letter-sent`, category `letter`"
+    );
 }

@@ -5,6 +5,7 @@
 mod attributes;
 mod command;
 mod event;
+mod events;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -56,6 +57,29 @@ use syn::{DeriveInput, parse_macro_input};
 pub fn derive_event(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     event::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Implements `Events` for an enum whose variants each hold the events of one category, and `From` for each of those.
+///
+/// ```
+/// # use annalist::{Event, Events};
+/// # #[derive(Event, Clone, Debug)]
+/// # #[event(category = "account")]
+/// # enum AccountEvent { #[event(name = "account-opened")] Opened }
+/// # #[derive(Event, Clone, Debug)]
+/// # #[event(category = "transfer")]
+/// # enum TransferEvent { #[event(name = "transfer-requested")] Requested { cents: u64 } }
+/// #[derive(Events, Clone, Debug)]
+/// enum BankEvent {
+///     Account(AccountEvent),
+///     Transfer(TransferEvent),
+/// }
+/// # assert!(matches!(BankEvent::from(AccountEvent::Opened), BankEvent::Account(AccountEvent::Opened)));
+/// ```
+#[proc_macro_derive(Events)]
+pub fn derive_events(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    events::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Implements `Command` for a type that is `Serialize` and `Deserialize`.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use annalist::outbox::{Mapped, Message, Outbox, PublishError, Publisher, Tail};
-use annalist::{EventSet, Recorded};
+use annalist::{Events, Recorded};
 use async_trait::async_trait;
 use tracing::Instrument;
 
@@ -109,7 +109,7 @@ impl Jetstream {
     }
 
     /// An outbox to this stream with a first mapping: short for `Outbox::new(self).map_events(map)`.
-    pub fn map<E: EventSet, M: Mapped>(self, map: impl Fn(&Recorded<E>) -> M + Send + Sync + 'static) -> Outbox {
+    pub fn map<E: Events, M: Mapped>(self, map: impl Fn(&Recorded<E>) -> M + Send + Sync + 'static) -> Outbox {
         Outbox::new(self).map_events(map)
     }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     aggregate::{Aggregate, Aggregates, Loaded},
     env::Env,
-    event::{EventSet, recorded_type},
+    event::{EventSet, Events},
 };
 
 /// Executes commands.
@@ -197,10 +197,9 @@ impl<C> Request<C> {
         Ok(append.keyed(key.clone(), *fingerprint, reply))
     }
 
-    fn event<E: EventSet>(&self, ordinal: u64, event: &E) -> Result<NewEvent, CommandError> {
+    fn event<E: Events>(&self, ordinal: u64, event: &E) -> Result<NewEvent, CommandError> {
         let id = self.cx.command_id().event_id(ordinal);
-        let new = NewEvent::new(id, recorded_type(event)?, event.encode()?);
-        Ok(new.with_tags(event.tags()?).with_metadata(self.metadata.clone()))
+        Ok(event.write()?.with_id(id).with_metadata(self.metadata.clone()))
     }
 }
 

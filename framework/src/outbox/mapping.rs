@@ -3,7 +3,7 @@
 use annalist_core::{Cursor, RecordedEvent};
 
 use super::{limits::INTEGRATION_EVENTS_PER_EVENT_MAX, message::IntegrationEvent};
-use crate::event::{DecodeError, EventSet, Recorded};
+use crate::event::{DecodeError, Events, Recorded};
 
 /// Why a domain event could not be mapped. The relay stops there: leaving it out would be a hole that nobody sees.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,16 +58,11 @@ impl Mappings {
         self.0.push(Box::new(move |record, _| map(record).into_events()));
     }
 
-    pub(super) fn add_typed<E: EventSet, M: Mapped>(
-        &mut self,
-        map: impl Fn(&Recorded<E>) -> M + Send + Sync + 'static,
-    ) {
+    pub(super) fn add_typed<E: Events, M: Mapped>(&mut self, map: impl Fn(&Recorded<E>) -> M + Send + Sync + 'static) {
         self.0.push(Box::new(move |record, cursor| {
-            if record.category() != E::CATEGORY {
-                return Ok(Vec::new());
-            }
-            match Recorded::<E>::decode(record.clone(), cursor)? {
-                Some(recorded) => map(&recorded).into_events(),
+            // Most events are not meant: they are not copied.
+            match E::read(record)? {
+                Some(event) => map(&Recorded { event, record: record.clone(), cursor }).into_events(),
                 None => Ok(Vec::new()),
             }
         }));

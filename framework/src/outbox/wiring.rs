@@ -10,7 +10,7 @@ use super::{
     publisher::Publisher,
     relay::Relay,
 };
-use crate::event::{EventSet, Recorded};
+use crate::event::{Events, Recorded};
 
 /// An outbox: one destination and what it gets to see of the log.
 ///
@@ -47,11 +47,8 @@ impl Outbox {
         self
     }
 
-    /// Adds a mapping from the events of one category, decoded; see [`Outbox::map`].
-    pub fn map_events<E: EventSet, M: Mapped>(
-        mut self,
-        map: impl Fn(&Recorded<E>) -> M + Send + Sync + 'static,
-    ) -> Self {
+    /// Adds a mapping from events of one category or several, decoded; see [`Outbox::map`].
+    pub fn map_events<E: Events, M: Mapped>(mut self, map: impl Fn(&Recorded<E>) -> M + Send + Sync + 'static) -> Self {
         self.mappings.add_typed(map);
         self
     }

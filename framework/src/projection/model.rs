@@ -5,7 +5,7 @@ use std::{error::Error, fmt, future::Future};
 use annalist_core::{Cursor, StoreError};
 
 use super::table::RowError;
-use crate::event::{EventSet, Recorded};
+use crate::event::{Events, Recorded};
 
 /// Turns events into the rows of a read model.
 ///
@@ -13,14 +13,14 @@ use crate::event::{EventSet, Recorded};
 /// across crashes. A projection has no effects beyond its rows: it will be replayed.
 ///
 /// ```
-/// use annalist::{EventSet, Recorded};
+/// use annalist::{Events, Recorded};
 /// use annalist::projection::{ApplyError, Embedded, Projection, Table, Tx};
 ///
 /// const EVENTS_PER_STREAM: Table<String, u64> = Table::new("events-per-stream");
 ///
 /// struct Activity<E>(std::marker::PhantomData<fn() -> E>);
 ///
-/// impl<E: EventSet> Projection for Activity<E> {
+/// impl<E: Events> Projection for Activity<E> {
 ///     const NAME: &'static str = "activity";
 ///     const VERSION: u32 = 1;
 ///     type Event = E;
@@ -44,8 +44,8 @@ pub trait Projection: Send + Sync + 'static {
     /// stays in place for a rollback until the new one has caught up.
     const VERSION: u32;
 
-    /// The events it follows. Others are passed over.
-    type Event: EventSet;
+    /// The events it follows, of one category or of several. Others are passed over.
+    type Event: Events;
 
     /// Where its rows are: [`Embedded`](super::Embedded), for example.
     type Model: ReadModel;

@@ -10,7 +10,7 @@ use std::{
     thread::{self, Thread},
 };
 
-use annalist_core::{Cursor, Epoch, EventId, NewEvent, Position, RecordedEvent, StoreId, StreamId, Timestamp, Version};
+use annalist_core::{Cursor, Epoch, EventId, Position, RecordedEvent, StoreId, StreamId, Timestamp, Version};
 use uuid::Uuid;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     key_value::MemoryKeyValue,
     model::Projection,
 };
-use crate::event::{EventSet, Recorded, recorded_type};
+use crate::event::{Events, Recorded, Written};
 
 /// When the first event of a test is recorded: 2024-01-01T00:00:00Z. Each further one is a second later.
 const FIRST_MICROS: i64 = 1_704_067_200_000_000;
@@ -30,14 +30,14 @@ pub struct GivenEvent<E> {
     event: E,
 }
 
-impl<E: EventSet> From<E> for GivenEvent<E> {
+impl<E: Events> From<E> for GivenEvent<E> {
     /// In the stream `category-1`.
     fn from(event: E) -> Self {
         Self { stream: None, event }
     }
 }
 
-impl<E: EventSet> From<(&str, E)> for GivenEvent<E> {
+impl<E: Events> From<(&str, E)> for GivenEvent<E> {
     fn from((stream, event): (&str, E)) -> Self {
         Self { stream: Some(stream.to_owned()), event }
     }
@@ -46,7 +46,7 @@ impl<E: EventSet> From<(&str, E)> for GivenEvent<E> {
 /// Applies events to an empty view in memory, each in a transaction of its own, after a round trip through their bytes.
 ///
 /// ```
-/// # use annalist::{EventSet, projection::*};
+/// # use annalist::projection::*;
 /// # fn test<P: Projection<Model = Embedded>>(balances: P, opened: P::Event, deposited: P::Event) {
 /// # const BALANCES: Table<String, i64> = Table::new("balances");
 /// given_view(balances, [("account-alice", opened), ("account-alice", deposited)])
@@ -70,11 +70,12 @@ where
     let mut log = Vec::new();
     for (position, given) in (1..).zip(events) {
         let GivenEvent { stream, event } = given.into();
-        let stream = stream.unwrap_or_else(|| format!("{}-1", P::Event::CATEGORY));
+        let written = succeed("write the event", event.write());
+        let stream = stream.unwrap_or_else(|| format!("{}-1", written.category));
         let stream = succeed("name the stream", StreamId::new(stream));
         let version = versions.entry(stream.clone()).or_default();
         *version = version.next();
-        log.push(record(&stream, &event, Position::new(position), *version));
+        log.push(record(&stream, written, Position::new(position), *version));
     }
     let given = GivenView { projection, model, log };
     for event in &given.log {
@@ -84,14 +85,11 @@ where
 }
 
 #[track_caller]
-fn record<E: EventSet>(stream: &StreamId, event: &E, position: Position, version: Version) -> RecordedEvent {
+fn record(stream: &StreamId, event: Written, position: Position, version: Version) -> RecordedEvent {
     let id = EventId::new(Uuid::from_u128(u128::from(position.get())));
     let seconds = i64::try_from(position.get().saturating_sub(1)).unwrap_or(i64::MAX);
     let time = Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_add(FIRST_MICROS));
-    let event_type = succeed("name the event", recorded_type(event));
-    let payload = succeed("encode the event", event.encode());
-    let new = NewEvent::new(id, event_type, payload).with_tags(succeed("tag the event", event.tags()));
-    RecordedEvent::record(stream, &new, position, version, time)
+    RecordedEvent::record(stream, &event.with_id(id), position, version, time)
 }
 
 /// A view in memory with the given events applied.

@@ -1,9 +1,15 @@
 //! Domain events and their bytes.
 
+mod events;
+mod recorded;
+
 use std::borrow::Cow;
 
-use annalist_core::{Cursor, EventType, RecordedEvent, Tag};
+use annalist_core::{EventType, Tag};
 use bytes::Bytes;
+
+pub use events::{Declared, Events, Written};
+pub use recorded::Recorded;
 
 /// The events of one category as a Rust type, usually an enum; `#[derive(Event)]` writes this.
 ///
@@ -103,31 +109,6 @@ pub enum DecodeError {
         /// What serde said.
         detail: String,
     },
-}
-
-/// A recorded event with its payload decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded<E> {
-    /// The decoded event.
-    pub event: E,
-    /// The event as the log holds it: position, version, time, id, stream, metadata.
-    pub record: RecordedEvent,
-    /// Where it stands, as a cursor of its log.
-    pub cursor: Cursor,
-}
-
-impl<E: EventSet> Recorded<E> {
-    /// Decodes a recorded event; `None` if it is not one of this set.
-    ///
-    /// # Errors
-    /// [`DecodeError`] when it is one of this set but cannot be read.
-    pub fn decode(record: RecordedEvent, cursor: Cursor) -> Result<Option<Self>, DecodeError> {
-        if record.category() != E::CATEGORY || !E::declares(record.type_name()) {
-            return Ok(None);
-        }
-        let event = E::decode(record.type_name(), record.type_version(), record.payload())?;
-        Ok(Some(Self { event, record, cursor }))
-    }
 }
 
 /// The type under which an event is recorded.
