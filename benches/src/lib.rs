@@ -1,8 +1,9 @@
 //! What the benches share. `docs/performance.md` says what they measure and how to read their tables.
 //!
-//! The two targets, `append` and `read`, are programs of their own that print Markdown tables:
+//! The targets, `append`, `read` and `command`, are programs of their own that print Markdown tables:
 //! `cargo bench --package benches --bench append -- 64x1 256x1`.
 
+mod account;
 mod disk;
 mod events;
 mod load;
@@ -13,10 +14,11 @@ mod subject;
 mod table;
 mod view;
 
+pub use account::{Account, AccountEvent, BALANCES, Balances, Deposit};
 pub use disk::{DiskFigures, measure_disk};
 pub use events::{EventSource, PAYLOAD_BYTES, Random};
-pub use load::{LOADS, Load, LoadFigures, fill, run_load};
-pub use machine::describe_machine;
+pub use load::{LOADS, Load, LoadFigures, fill, run_clients, run_load};
+pub use machine::{describe_machine, processor_time};
 pub use settings::{Folder, Settings};
 pub use streams::{Streams, read_streams, touch};
 pub use subject::Subject;

@@ -129,6 +129,47 @@ async fn write(
     }
 }
 
+/// Lets clients act at the same time, each again as soon as it has done, for `warm_up` and then for `duration`; what was done
+/// in the second span counts.
+///
+/// # Errors
+/// The first act that fails.
+pub async fn run_clients<C, F>(
+    clients: Vec<C>,
+    act: fn(C) -> F,
+    warm_up: Duration,
+    duration: Duration,
+) -> Result<Histogram<u64>, Failure>
+where
+    C: Send + 'static,
+    F: Future<Output = Result<C, Failure>> + Send + 'static,
+{
+    let begin = Instant::now() + warm_up;
+    let end = begin + duration;
+    let mut running = JoinSet::new();
+    for mut client in clients {
+        running.spawn(async move {
+            let mut latency_us = histogram()?;
+            let mut called = Instant::now();
+            while called < end {
+                client = act(client).await?;
+                let answered = Instant::now();
+                if answered >= begin && answered < end {
+                    let elapsed = answered.duration_since(called).as_micros();
+                    latency_us.saturating_record(u64::try_from(elapsed).unwrap_or(u64::MAX));
+                }
+                called = answered;
+            }
+            Ok::<_, Failure>(latency_us)
+        });
+    }
+    let mut latency_us = histogram()?;
+    while let Some(finished) = running.join_next().await {
+        latency_us.add(finished??)?;
+    }
+    Ok(latency_us)
+}
+
 /// Up to a minute; two digits, because a thousand writers have one each.
 fn histogram() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
     Histogram::new_with_max(60_000_000, 2)

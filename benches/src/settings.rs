@@ -11,7 +11,7 @@ use std::{
 use crate::Failure;
 
 const HELP: &str = "\
-usage: cargo bench --package benches --bench <append|read> -- [ROW…] [--memory]
+usage: cargo bench --package benches --bench <append|read|command> -- [ROW…] [--memory]
 
   ROW        measure only rows whose name contains one of these, for example 64x1 or replay
   --memory   measure the in-memory store instead: what the bench itself costs
