@@ -153,12 +153,13 @@ impl Shared {
     pub(crate) fn look_at_pages(
         &self,
         firsts: &[Position],
+        tier: Tier,
         mut see: impl FnMut(usize, &[u8]) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
-        let recent: Vec<Option<Page>> = firsts.iter().map(|first| self.recent_page(*first)).collect();
+        let recent = self.recent_pages_at(firsts);
         let on_disk = firsts.iter().zip(&recent).filter(|(_, page)| page.is_none()).map(|(first, _)| *first);
         let on_disk: Vec<Position> = on_disk.collect();
-        let mut on_disk = self.log.pages_at(&on_disk)?;
+        let mut on_disk = self.log.pages_at(&on_disk, tier)?;
         for (at, page) in recent.iter().enumerate() {
             match page {
                 Some(page) => see(at, page.bytes())?,
@@ -166,6 +167,12 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    fn recent_pages_at(&self, firsts: &[Position]) -> Vec<Option<Page>> {
+        let recent = self.recent.read();
+        let page = |first| recent.pages.get(recent.pages.binary_search_by_key(first, Page::first).ok()?).cloned();
+        firsts.iter().map(page).collect()
     }
 
     fn recent_page(&self, first: Position) -> Option<Page> {

@@ -7,7 +7,7 @@ use annalist_core::{Position, RecordedEvent, StoreError};
 use crate::{
     format::{Damage, Place, pick_records},
     limits,
-    rocks::ReadError,
+    rocks::{ReadError, Tier},
     shared::Shared,
 };
 
@@ -44,13 +44,14 @@ pub(crate) async fn fetch(
     fetched
 }
 
-/// Reads on the caller's thread for a while if the disk is quick. Then one thread that may block goes on as long as that is so.
+/// Reads what is in memory on the caller's thread, and what is not too, for a while, if the disk is quick. Then one thread that may block goes on as long as that is so.
 /// When it is not, the others are asked for many at a time, since a disk answers many questions at once in little more time
 /// than one.
 async fn fill(shared: &Arc<Shared>, places: &[Place], events: &mut Vec<RecordedEvent>) -> Result<(), StoreError> {
     let plan = Arc::new(Plan::new(places).map_err(|damage| ReadError::from(damage).into_store_error())?);
     events.reserve(places.len());
-    let (mut at, end, began) = (0, plan.pages.len(), Instant::now());
+    let (end, began) = (plan.pages.len(), Instant::now());
+    let mut at = plan.read_memory(shared, began, events).map_err(ReadError::into_store_error)?;
     while at < end && shared.pace.is_quick() && began.elapsed() < limits::INLINE_READ_MAX {
         let pages = at..end.min(at + limits::PAGES_AT_ONCE);
         at = pages.end;
@@ -148,11 +149,35 @@ impl Plan {
         Ok(Self { positions, pages, is_descending })
     }
 
+    /// Adds what is wanted to `out` up to the first page that is not in memory, or for as long as a caller may be kept, and says
+    /// which page comes next.
+    fn read_memory(&self, shared: &Shared, began: Instant, out: &mut Vec<RecordedEvent>) -> Result<usize, ReadError> {
+        let mut at = 0;
+        while at < self.pages.len() && began.elapsed() < limits::INLINE_READ_MAX {
+            match self.read_tier(shared, Tier::Memory, at..at + 1, out) {
+                Err(ReadError::NotInMemory) => break,
+                read => read?,
+            }
+            at += 1;
+        }
+        Ok(at)
+    }
+
     /// Adds what is wanted of these pages to `out`, in the order in which it was asked for.
     fn read(&self, shared: &Shared, pages: Range<usize>, out: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
+        self.read_tier(shared, Tier::Disk, pages, out)
+    }
+
+    fn read_tier(
+        &self,
+        shared: &Shared,
+        tier: Tier,
+        pages: Range<usize>,
+        out: &mut Vec<RecordedEvent>,
+    ) -> Result<(), ReadError> {
         let pages = self.pages.get(pages).unwrap_or_default();
         let firsts: Vec<Position> = pages.iter().map(|(first, _)| *first).collect();
-        shared.look_at_pages(&firsts, |at, bytes| {
+        shared.look_at_pages(&firsts, tier, |at, bytes| {
             let Some((first, range)) = pages.get(at) else { return Ok(()) };
             let (positions, begin) = (self.positions.get(range.clone()).unwrap_or_default(), out.len());
             match pick_records(bytes, *first, positions, out) {

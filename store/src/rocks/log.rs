@@ -22,25 +22,43 @@ const STATE: &str = "state";
 pub(crate) struct LogDb {
     db: DB,
     durability: Durability,
-    /// How single pages are read.
-    scattered: ReadOptions,
+    scattered: Scattered,
     /// Whether to put what is in memory into tables at the end, so that the next opening has nothing to recover. Not behind
     /// a failed write: what became of it is for recovery to find out.
     tidy: AtomicBool,
+}
+
+/// How single pages are read.
+struct Scattered {
+    memory: ReadOptions,
+    disk: ReadOptions,
+}
+
+impl Scattered {
+    fn new() -> Self {
+        Self { memory: scan_options(Tier::Memory), disk: scan_options(Tier::Disk) }
+    }
+
+    const fn of(&self, tier: Tier) -> &ReadOptions {
+        match tier {
+            Tier::Memory => &self.memory,
+            Tier::Disk => &self.disk,
+        }
+    }
 }
 
 impl LogDb {
     pub(crate) fn open(dir: &Path, settings: &StoreOptions) -> Result<Self, rocksdb::Error> {
         let database = options::log_database(settings, options::takes_direct_writes(dir));
         let db = DB::open_cf_descriptors(&database, dir, families(settings))?;
-        Ok(Self { db, durability: settings.durability, scattered: options::page(), tidy: AtomicBool::new(true) })
+        Ok(Self { db, durability: settings.durability, scattered: Scattered::new(), tidy: AtomicBool::new(true) })
     }
 
     /// Opens what is there to read only: recovers as [`Self::open`] does, but in memory, and changes nothing.
     pub(super) fn open_to_look(dir: &Path, settings: &StoreOptions) -> Result<Self, rocksdb::Error> {
         let (database, families) = (options::log_database(settings, false), families(settings));
         let db = DB::open_cf_descriptors_read_only(&database, dir, families, false)?;
-        Ok(Self { db, durability: settings.durability, scattered: options::page(), tidy: AtomicBool::new(false) })
+        Ok(Self { db, durability: settings.durability, scattered: Scattered::new(), tidy: AtomicBool::new(false) })
     }
 
     fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
@@ -75,10 +93,11 @@ impl LogDb {
     pub(crate) fn pages_at(
         &self,
         firsts: &[Position],
+        tier: Tier,
     ) -> Result<impl Iterator<Item = Result<impl Deref<Target = [u8]>, ReadError>>, ReadError> {
         let family = self.family(PAGES)?;
         let keys: Vec<[u8; 8]> = firsts.iter().map(|first| first.get().to_be_bytes()).collect();
-        let values = self.db.batched_multi_get_cf_opt(family, &keys, keys.is_sorted(), &self.scattered);
+        let values = self.db.batched_multi_get_cf_opt(family, &keys, keys.is_sorted(), self.scattered.of(tier));
         Ok(firsts.iter().zip(values).map(|(first, value)| Ok(value?.ok_or_else(|| not_in_the_log(*first))?)))
     }
 
