@@ -1,4 +1,8 @@
 //! Annalist: an event-sourced CQRS framework.
+//!
+//! Begin with the [guide]: [the first aggregate](guide::chapter_1_first_aggregate),
+//! [conflicts and repetitions](guide::chapter_2_conflicts), [evolving events](guide::chapter_3_evolving_events),
+//! [projections](guide::chapter_4_projections), [testing](guide::chapter_5_testing).
 
 // Derived code names the crate, also in the crate's own tests.
 #[cfg(test)]
@@ -21,6 +25,9 @@ pub mod projection;
 mod app;
 
 pub mod testing;
+
+#[cfg(any(doc, doctest))]
+pub mod guide;
 
 pub use aggregate::{Aggregate, LoadError, Loaded, SnapshotPolicy, State, stream_of};
 pub use annalist_core::{

@@ -1,0 +1,16 @@
+//! The guide, in chapters. Every block of code is compiled and run.
+
+#[doc = include_str!("../guide/1-first-aggregate.md")]
+pub mod chapter_1_first_aggregate {}
+
+#[doc = include_str!("../guide/2-conflicts.md")]
+pub mod chapter_2_conflicts {}
+
+#[doc = include_str!("../guide/3-evolving-events.md")]
+pub mod chapter_3_evolving_events {}
+
+#[doc = include_str!("../guide/4-projections.md")]
+pub mod chapter_4_projections {}
+
+#[doc = include_str!("../guide/5-testing.md")]
+pub mod chapter_5_testing {}
