@@ -11,12 +11,16 @@ mod event;
 mod aggregate;
 mod command;
 
+pub mod evolution;
+
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
 
 pub mod outbox;
 pub mod projection;
+
+mod describe;
 
 mod app;
 
@@ -35,6 +39,7 @@ pub use command::{
     Cause, Command, CommandError, CommandId, CommandOptions, Context, Decide, Decision, Execute, ExecuteError, On,
     Receipt, emit, emit_all, nothing,
 };
+pub use describe::Description;
 pub use env::{Env, SystemEnv, TestEnv};
 pub use event::{Declared, DecodeError, EncodeError, EventSet, Events, Recorded, Written};
 
