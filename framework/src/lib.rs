@@ -15,12 +15,16 @@ mod event;
 mod aggregate;
 mod command;
 
+pub mod evolution;
+
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
 
 pub mod outbox;
 pub mod projection;
+
+mod describe;
 
 mod app;
 
@@ -42,6 +46,7 @@ pub use command::{
     Cause, Command, CommandError, CommandId, CommandOptions, Context, Decide, Decision, Execute, ExecuteError, On,
     Receipt, emit, emit_all, nothing,
 };
+pub use describe::Description;
 pub use env::{Env, SystemEnv, TestEnv};
 pub use event::{Declared, DecodeError, EncodeError, EventSet, Events, Recorded, Written};
 

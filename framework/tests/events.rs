@@ -197,3 +197,82 @@ fn the_query_of_events_names_categories_and_types() {
         "type `parcel-sent`, category `parcel`; or type `letter-sent`, category `letter`"
     );
 }
+
+mod chain {
+    //! Each version is a small step from the one before; the derive puts the steps together.
+
+    use super::*;
+
+    #[derive(Event, Clone, Debug, PartialEq)]
+    #[event(category = "account")]
+    pub(super) enum AccountEvent {
+        #[event(
+            name = "money-deposited",
+            version = 5,
+            upcast(version = 4, from = V4),
+            upcast(version = 1, from = V1, via = V2),
+            upcast(version = 2, from = V2, via = V4),
+            upcast(version = 3, from = V3)
+        )]
+        Deposited { cents: u64, note: String },
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct V1 {
+        dollars: u64,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct V2 {
+        cents: u64,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct V3 {
+        remark: String,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct V4 {
+        cents: u64,
+        remark: String,
+    }
+
+    impl From<V1> for V2 {
+        fn from(old: V1) -> Self {
+            Self { cents: old.dollars * 100 }
+        }
+    }
+
+    impl From<V2> for V4 {
+        fn from(old: V2) -> Self {
+            Self { cents: old.cents, remark: "before remarks".to_owned() }
+        }
+    }
+
+    impl From<V3> for AccountEvent {
+        fn from(old: V3) -> Self {
+            Self::Deposited { cents: 0, note: old.remark }
+        }
+    }
+
+    impl From<V4> for AccountEvent {
+        fn from(old: V4) -> Self {
+            Self::Deposited { cents: old.cents, note: old.remark }
+        }
+    }
+}
+
+#[test]
+fn old_versions_go_through_the_shapes_between() {
+    let decode = |version, payload: &str| chain::AccountEvent::decode("money-deposited", version, payload.as_bytes());
+    let deposited = |cents, note: &str| Ok(chain::AccountEvent::Deposited { cents, note: note.to_owned() });
+    assert_eq!(decode(1, r#"{"dollars":5}"#), deposited(500, "before remarks"));
+    assert_eq!(decode(2, r#"{"cents":5}"#), deposited(5, "before remarks"));
+    assert_eq!(decode(3, r#"{"remark":"a"}"#), deposited(0, "a"));
+    assert_eq!(decode(4, r#"{"cents":5,"remark":"a"}"#), deposited(5, "a"));
+    assert_eq!(decode(5, r#"{"cents":5,"note":"a"}"#), deposited(5, "a"));
+    assert_eq!(chain::AccountEvent::SCHEMA[0].upcasts, [1, 2, 3, 4]);
+    // What is wrong in an old payload is said of the version that was recorded.
+    assert!(matches!(decode(1, "{}"), Err(DecodeError::Payload { version: 1, .. })));
+}

@@ -24,7 +24,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///     #[event(name = "account-closed")]
 ///     Closed,
 ///     #[event(name = "money-deposited", version = 3,
-///             upcast(version = 1, from = DepositedV1),
+///             upcast(version = 1, from = DepositedV1, via = DepositedV2),    // From<DepositedV1> for DepositedV2
 ///             upcast(from = DepositedV2))]         // without a version: the one before the current
 ///     Deposited {
 ///         #[event(tag)]                            // the event is found under `transfer:...`; not at all for None
@@ -38,18 +38,20 @@ use syn::{DeriveInput, parse_macro_input};
 /// #[derive(Deserialize)]
 /// struct DepositedV1 { dollars: u64 }
 ///
-/// impl From<DepositedV1> for AccountEvent {
+/// #[derive(Deserialize)]
+/// struct DepositedV2 { cents: u64 }
+///
+/// impl From<DepositedV1> for DepositedV2 {         // each step is written once, however many come behind it
 ///     fn from(old: DepositedV1) -> Self {
-///         Self::Deposited { transfer: None, by: String::new(), cents: old.dollars * 100 }
+///         Self { cents: old.dollars * 100 }
 ///     }
 /// }
-/// # #[derive(Deserialize)]
-/// # struct DepositedV2 { cents: u64 }
-/// # impl From<DepositedV2> for AccountEvent {
-/// #     fn from(old: DepositedV2) -> Self {
-/// #         Self::Deposited { transfer: None, by: String::new(), cents: old.cents }
-/// #     }
-/// # }
+///
+/// impl From<DepositedV2> for AccountEvent {
+///     fn from(old: DepositedV2) -> Self {
+///         Self::Deposited { transfer: None, by: String::new(), cents: old.cents }
+///     }
+/// }
 /// # let old = AccountEvent::decode("money-deposited", 1, br#"{"dollars":2}"#);
 /// # assert_eq!(old, Ok(AccountEvent::Deposited { transfer: None, by: String::new(), cents: 200 }));
 /// ```

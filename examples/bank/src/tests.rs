@@ -33,3 +33,9 @@ fn the_view_holds_balances() {
         assert_eq!(view.get(&BALANCES, &"bob".to_owned()), Ok(Some(0)));
     });
 }
+
+#[test]
+fn recorded_events_stay_readable() {
+    let examples = [Opened, Deposited { amount: 50 }, Withdrawn { amount: 20 }];
+    annalist::evolution::lock(env!("CARGO_MANIFEST_DIR")).events(examples).check();
+}

@@ -11,6 +11,13 @@ use serde::Serialize;
 
 use crate::domain::{Customer, Date, OrderEvent};
 
+const ORDER_PLACED: &str = "orders.order-placed.v1";
+const ORDER_PAID: &str = "orders.order-paid.v1";
+const ORDER_SHIPPED: &str = "orders.order-shipped.v1";
+
+/// All public types. They never change.
+pub const PUBLIC_TYPES: &[&str] = &[ORDER_PLACED, ORDER_PAID, ORDER_SHIPPED];
+
 #[derive(Serialize)]
 struct OrderPlacedV1<'a> {
     order: &'a str,
@@ -45,17 +52,15 @@ pub fn public_events(recorded: &Recorded<OrderEvent>) -> Result<Vec<IntegrationE
     let order = stream.identifier();
     let public = match recorded.event {
         OrderEvent::Placed { customer, date, cds, total } => IntegrationEvent::json(
-            "orders.order-placed.v1",
+            ORDER_PLACED,
             order,
             &OrderPlacedV1 { order, customer, date, cds, total_cents: total.0 },
         ),
-        OrderEvent::Paid { customer, date, amount } => IntegrationEvent::json(
-            "orders.order-paid.v1",
-            order,
-            &OrderPaidV1 { order, customer, date, amount_cents: amount.0 },
-        ),
+        OrderEvent::Paid { customer, date, amount } => {
+            IntegrationEvent::json(ORDER_PAID, order, &OrderPaidV1 { order, customer, date, amount_cents: amount.0 })
+        }
         OrderEvent::Shipped { customer, date, cds } => {
-            IntegrationEvent::json("orders.order-shipped.v1", order, &OrderShippedV1 { order, customer, date, cds })
+            IntegrationEvent::json(ORDER_SHIPPED, order, &OrderShippedV1 { order, customer, date, cds })
         }
     };
     Ok(vec![public?])

@@ -6,7 +6,7 @@ use std::{
 };
 
 use annalist::{
-    App, Cursor, OpenError, Position, StartError, Store, StoreError,
+    App, AppBuilder, Cursor, OpenError, Position, StartError, Store, StoreError,
     outbox::{Outbox, Publisher, Relay},
     projection::ViewError,
 };
@@ -14,8 +14,9 @@ use annalist_nats::{Jetstream, published};
 use tokio::time::timeout;
 
 use crate::{
+    domain::{Order, Pay, Place, Ship},
     figures::Figures,
-    integration::{Offline, public_events},
+    integration::{Offline, PUBLIC_TYPES, public_events},
     nats_server::{NatsServer, NatsServerError},
     progress::Progress,
     read_models::{Customers, OpenOrders, Sales},
@@ -89,14 +90,7 @@ impl Shop {
                 (Some(server.url.clone()), Some(server))
             }
         };
-        let app = App::open(store)
-            .projection(Sales)
-            .projection(Customers)
-            .projection(OpenOrders)
-            .outbox(outbox(nats_url.as_deref()))
-            .start()
-            .await;
-        match (app, server) {
+        match (wiring(store, nats_url.as_deref()).start().await, server) {
             (Ok(app), server) => Ok(Self { app, nats_url, server }),
             (Err(error), None) => Err(error.into()),
             (Err(error), Some(server)) => server.stop().await.map_err(ShopError::from).and(Err(error.into())),
@@ -150,6 +144,18 @@ impl Shop {
     }
 }
 
+/// What the shop consists of; `docs/wiring.md` shows it. Without a broker's address events wait in the log.
+pub fn wiring(store: Store, nats_url: Option<&str>) -> AppBuilder {
+    App::open(store)
+        .command::<Order, Place>()
+        .command::<Order, Pay>()
+        .command::<Order, Ship>()
+        .projection(Sales)
+        .projection(Customers)
+        .projection(OpenOrders)
+        .outbox(outbox(nats_url))
+}
+
 /// Waits until the relay has come to `head`, has stopped, or has done nothing for a while.
 async fn drain(relay: &Relay, head: Position) {
     let mut watch = relay.watch();
@@ -177,5 +183,5 @@ fn outbox(url: Option<&str>) -> Outbox {
         Some(_) => Outbox::new(jetstream),
         None => Outbox::new(Offline { name: jetstream.name() }),
     };
-    outbox.map_events(public_events)
+    PUBLIC_TYPES.iter().fold(outbox.map_events(public_events), |outbox, public| outbox.publishes(*public))
 }

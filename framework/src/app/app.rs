@@ -9,6 +9,7 @@ use super::{AppBuilder, Store};
 use crate::{
     aggregate::{Aggregate, LoadError, Loaded, stream_of},
     command::{Commands, On},
+    describe::Description,
     outbox::Relay,
     projection::{Embedded, Projection, Projections, ViewError, ViewHandle},
 };
@@ -60,6 +61,7 @@ pub(super) struct Parts {
     pub(super) grace: Duration,
     pub(super) projections: Projections,
     pub(super) relays: Vec<Relay>,
+    pub(super) description: Description,
 }
 
 impl App {
@@ -105,6 +107,12 @@ impl App {
         &self.parts.relays
     }
 
+    /// What the app consists of: for documents.
+    #[must_use]
+    pub fn describe(&self) -> Description {
+        self.parts.description.clone()
+    }
+
     /// The store, for what no aggregate or view does.
     #[must_use]
     pub fn store(&self) -> &Store {
@@ -126,7 +134,7 @@ impl App {
     /// # Errors
     /// [`StoreError`] when the store could not be closed as it should.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
-        let Parts { store, commands, grace, projections, relays } = &*self.parts;
+        let Parts { store, commands, grace, projections, relays, .. } = &*self.parts;
         if !commands.gate.close(*grace).await {
             tracing::warn!(?grace, "commands are still in flight; closing the store under them");
         }

@@ -7,8 +7,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{App, Store, app::Parts};
 use crate::{
     aggregate::{Aggregate, Aggregates, SnapshotPolicy, SnapshotRules},
-    command::{CommandOptions, Commands, Executor, Gate},
+    command::{Command, CommandOptions, Commands, Decide, Executor, Gate},
+    describe::Description,
     env::{Env, SystemEnv},
+    event::Events,
     outbox::Outbox,
     projection::{self, Embedded, Projection, ProjectionOptions, ProjectionSet},
 };
@@ -28,6 +30,7 @@ pub struct AppBuilder {
     projections: Vec<Register>,
     projection_options: ProjectionOptions,
     outboxes: Vec<Outbox>,
+    description: Description,
 }
 
 /// Why an app did not start. Nothing of it runs.
@@ -62,23 +65,37 @@ impl AppBuilder {
             projections: Vec::new(),
             projection_options: ProjectionOptions::default(),
             outboxes: Vec::new(),
+            description: Description::default(),
         }
+    }
+
+    /// Declares that an aggregate decides about a command.
+    pub fn command<A: Aggregate + Decide<C>, C: Command>(mut self) -> Self {
+        self.description.command::<A, C>();
+        self
     }
 
     /// Adds a projection with an embedded view.
     pub fn projection<P: Projection<Model = Embedded>>(mut self, projection: P) -> Self {
+        self.describe_projection::<P>();
         self.projections.push(Box::new(|set| set.register(projection)));
         self
     }
 
     /// Adds a projection with a read model of its own.
     pub fn projection_with<P: Projection>(mut self, projection: P, model: P::Model) -> Self {
+        self.describe_projection::<P>();
         self.projections.push(Box::new(|set| set.register_with(projection, model)));
         self
     }
 
+    fn describe_projection<P: Projection>(&mut self) {
+        self.description.consumer("projection", P::NAME, P::VERSION, &P::Event::declared());
+    }
+
     /// Adds an outbox.
     pub fn outbox(mut self, outbox: Outbox) -> Self {
+        self.description.outbox(&outbox);
         self.outboxes.push(outbox);
         self
     }
@@ -104,13 +121,19 @@ impl AppBuilder {
         Self { env: Arc::new(env), ..self }
     }
 
+    /// What the app consists of, as it is wired so far: for documents. Nothing need be started.
+    #[must_use]
+    pub fn describe(&self) -> Description {
+        self.description.clone()
+    }
+
     /// Starts everything: projections catch up, outboxes connect when they can, commands are executed from now on. Must
     /// be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`StartError`]: nothing was started.
     pub async fn start(self) -> Result<App, StartError> {
-        let Self { store, env, commands, rules, clash, projections, projection_options, outboxes } = self;
+        let Self { store, env, commands, rules, clash, projections, projection_options, outboxes, description } = self;
         if let Some(category) = clash {
             return Err(StartError::SnapshotsTwice { category });
         }
@@ -132,7 +155,7 @@ impl AppBuilder {
         let (events, gate, grace) = (Arc::clone(&store.events), Gate::new(&commands), commands.shutdown_grace);
         let executor = Executor { events, aggregates, env, options: commands };
         let commands = Arc::new(Commands { executor, gate });
-        Ok(App::new(Parts { store, commands, grace, projections, relays }))
+        Ok(App::new(Parts { store, commands, grace, projections, relays, description }))
     }
 }
 

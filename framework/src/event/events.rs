@@ -3,7 +3,7 @@
 use annalist_core::{EventId, EventType, NewEvent, Query, QueryItem, RecordedEvent, Tag};
 use bytes::Bytes;
 
-use super::{DecodeError, EncodeError, EventSet, recorded_type};
+use super::{DecodeError, EncodeError, EventSchema, EventSet, recorded_type};
 
 /// The events that a projection follows, a saga reacts to, or a decision across streams rests on: an [`EventSet`], or several of them
 /// united by `#[derive(Events)]`.
@@ -46,7 +46,7 @@ pub trait Events: Sized + Clone + Send + Sync + 'static {
     /// What matches exactly these events.
     #[must_use]
     fn query() -> Query {
-        let item = |Declared { category, types }: Declared| {
+        let item = |Declared { category, types, .. }: Declared| {
             QueryItem::new().category(category).types(types.iter().map(|(name, _)| *name))
         };
         Self::declared().into_iter().map(item).collect()
@@ -60,6 +60,18 @@ pub struct Declared {
     pub category: &'static str,
     /// The names of its events, with the current version of each.
     pub types: &'static [(&'static str, u16)],
+    /// What their payloads look like, as far as it is described.
+    pub schema: &'static [EventSchema],
+}
+
+impl Declared {
+    /// Each event with what is known of it.
+    pub fn events(self) -> impl Iterator<Item = EventSchema> {
+        self.types.iter().map(move |&(name, version)| {
+            let described = self.schema.iter().find(|schema| (schema.name, schema.version) == (name, version));
+            described.copied().unwrap_or(EventSchema::unknown(name, version))
+        })
+    }
 }
 
 /// An event as it is recorded, but for its identity and metadata.
@@ -85,7 +97,7 @@ impl Written {
 
 impl<E: EventSet> Events for E {
     fn declared() -> Vec<Declared> {
-        vec![Declared { category: E::CATEGORY, types: E::TYPES }]
+        vec![Declared { category: E::CATEGORY, types: E::TYPES, schema: E::SCHEMA }]
     }
 
     fn read(record: &RecordedEvent) -> Result<Option<Self>, DecodeError> {

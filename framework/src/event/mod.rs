@@ -2,6 +2,7 @@
 
 mod events;
 mod recorded;
+mod schema;
 
 use std::borrow::Cow;
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 
 pub use events::{Declared, Events, Written};
 pub use recorded::Recorded;
+pub use schema::{EventSchema, FieldSchema, PayloadSchema};
 
 /// The events of one category as a Rust type, usually an enum; `#[derive(Event)]` writes this.
 ///
@@ -21,6 +23,10 @@ pub trait EventSet: Sized + Clone + Send + Sync + 'static {
 
     /// The declared names, with the current version of each.
     const TYPES: &'static [(&'static str, u16)];
+
+    /// What the payloads look like, for documents and for [`evolution`](crate::evolution). A set that is written by hand
+    /// may leave it empty: then only names and versions are known.
+    const SCHEMA: &'static [EventSchema] = &[];
 
     /// The declared name and current version of this event; one of [`EventSet::TYPES`].
     fn event_type(&self) -> (&'static str, u16);

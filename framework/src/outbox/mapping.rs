@@ -3,7 +3,7 @@
 use annalist_core::{Cursor, RecordedEvent};
 
 use super::{limits::INTEGRATION_EVENTS_PER_EVENT_MAX, message::IntegrationEvent};
-use crate::event::{DecodeError, Events, Recorded};
+use crate::event::{Declared, DecodeError, Events, Recorded};
 
 /// Why a domain event could not be mapped. The relay stops there: leaving it out would be a hole that nobody sees.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,15 +51,23 @@ type Map = dyn Fn(&RecordedEvent, Cursor) -> Result<Vec<IntegrationEvent>, MapEr
 
 /// All mappings of one outbox, asked in the order in which they were added.
 #[derive(Default)]
-pub(super) struct Mappings(Vec<Box<Map>>);
+pub(super) struct Mappings {
+    maps: Vec<Box<Map>>,
+    /// The events that typed mappings look at.
+    declared: Vec<Declared>,
+    /// Whether a mapping looks at every event.
+    untyped: bool,
+}
 
 impl Mappings {
     pub(super) fn add<M: Mapped>(&mut self, map: impl Fn(&RecordedEvent) -> M + Send + Sync + 'static) {
-        self.0.push(Box::new(move |record, _| map(record).into_events()));
+        self.untyped = true;
+        self.maps.push(Box::new(move |record, _| map(record).into_events()));
     }
 
     pub(super) fn add_typed<E: Events, M: Mapped>(&mut self, map: impl Fn(&Recorded<E>) -> M + Send + Sync + 'static) {
-        self.0.push(Box::new(move |record, cursor| {
+        self.declared.extend(E::declared());
+        self.maps.push(Box::new(move |record, cursor| {
             // Most events are not meant: they are not copied.
             match E::read(record)? {
                 Some(event) => map(&Recorded { event, record: record.clone(), cursor }).into_events(),
@@ -74,7 +82,7 @@ impl Mappings {
         if record.is_system() {
             return Ok(events);
         }
-        for map in &self.0 {
+        for map in &self.maps {
             events.append(&mut map(record, cursor)?);
         }
         if events.len() > INTEGRATION_EVENTS_PER_EVENT_MAX {
@@ -86,7 +94,12 @@ impl Mappings {
         Ok(events)
     }
 
+    /// The events that are looked at; `None` if it is all of them.
+    pub(super) fn declared(&self) -> Option<&[Declared]> {
+        (!self.untyped).then_some(&*self.declared)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.maps.is_empty()
     }
 }

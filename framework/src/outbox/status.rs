@@ -27,10 +27,8 @@ pub enum Stopped {
     /// It was told to.
     #[error("the relay was shut down")]
     Shutdown,
-    /// A domain event cannot be mapped. It is never left out: correct the mapping and restart.
-    #[error(
-        "the event `{event_type}` at position {position} cannot be mapped: {error}; correct the mapping and restart"
-    )]
+    /// A domain event cannot be read or mapped. It is never left out: do what the error says and restart.
+    #[error("the event `{event_type}` at position {position} cannot be mapped: {error}; mend that and restart")]
     Unmappable {
         /// Where the event stands.
         position: Position,

@@ -45,7 +45,7 @@ impl Task {
         status: watch::Sender<RelayStatus>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let Outbox { publisher, mappings, options } = outbox;
+        let Outbox { publisher, mappings, options, .. } = outbox;
         if mappings.is_empty() {
             tracing::warn!("the outbox has no mapping and will publish nothing");
         }

@@ -10,7 +10,7 @@ use super::{
     publisher::Publisher,
     relay::Relay,
 };
-use crate::event::{Events, Recorded};
+use crate::event::{Declared, Events, Recorded};
 
 /// An outbox: one destination and what it gets to see of the log.
 ///
@@ -30,12 +30,14 @@ pub struct Outbox {
     pub(super) publisher: Box<dyn Publisher>,
     pub(super) mappings: Mappings,
     pub(super) options: RelayOptions,
+    types: Vec<String>,
 }
 
 impl Outbox {
     /// An outbox to a destination. Nothing is published without a mapping.
     pub fn new(publisher: impl Publisher) -> Self {
-        Self { publisher: Box::new(publisher), mappings: Mappings::default(), options: RelayOptions::default() }
+        let (publisher, mappings, options) = (Box::new(publisher), Mappings::default(), RelayOptions::default());
+        Self { publisher, mappings, options, types: Vec::new() }
     }
 
     /// Adds a mapping from recorded events, whatever their category. Several mappings are asked in order.
@@ -53,6 +55,13 @@ impl Outbox {
         self
     }
 
+    /// Names a type of integration event that the mappings make, for [descriptions](crate::Description) of the app: what a
+    /// function returns cannot be seen from outside. It changes nothing of what is published.
+    pub fn publishes(mut self, event_type: impl Into<String>) -> Self {
+        self.types.push(event_type.into());
+        self
+    }
+
     /// Works with other options.
     pub fn options(mut self, options: RelayOptions) -> Self {
         self.options = options;
@@ -63,6 +72,16 @@ impl Outbox {
     #[must_use]
     pub fn destination(&self) -> String {
         self.publisher.name()
+    }
+
+    /// The events that are mapped; `None` if a mapping looks at all of them.
+    pub(crate) fn mapped(&self) -> Option<&[Declared]> {
+        self.mappings.declared()
+    }
+
+    /// What [`Outbox::publishes`] was told.
+    pub(crate) fn published_types(&self) -> &[String] {
+        &self.types
     }
 
     /// Starts the relay: a task that follows `log` and keeps its note in `notes`. Returns at once; the broker need not

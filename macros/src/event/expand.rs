@@ -4,9 +4,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Ident, Type, spanned::Spanned};
+use syn::{Ident, spanned::Spanned};
 
-use super::{Event, EventSet, Field, Payload};
+use super::{Event, EventSet, Field, Payload, Upcast, is_option, schema};
 
 pub(super) fn event_set(set: &EventSet<'_>) -> TokenStream {
     let EventSet { ident, category, events } = set;
@@ -17,6 +17,7 @@ pub(super) fn event_set(set: &EventSet<'_>) -> TokenStream {
     let tags = events.iter().map(tags);
     let encode = events.iter().map(encode);
     let decode = events.iter().map(|event| decode(ident, event));
+    let schemas = events.iter().map(schema::event);
     // An enum without variants has nothing to match on by reference.
     let this = if events.is_empty() { quote!(*self) } else { quote!(self) };
     quote! {
@@ -29,6 +30,7 @@ pub(super) fn event_set(set: &EventSet<'_>) -> TokenStream {
             impl ::annalist::EventSet for #ident {
                 const CATEGORY: &'static str = #category;
                 const TYPES: &'static [(&'static str, u16)] = &[#(#types),*];
+                const SCHEMA: &'static [::annalist::evolution::EventSchema] = &[#(#schemas),*];
 
                 fn event_type(&self) -> (&'static str, u16) {
                     match #this { #(#event_types,)* }
@@ -111,12 +113,17 @@ fn decode(set: &Ident, event: &Event<'_>) -> TokenStream {
         }
     };
     let old = upcasts.iter().map(|upcast| {
-        let (from, old) = (&upcast.from, upcast.version);
-        // What is missing, `From` or `Deserialize`, is to be shown at the type's name.
-        quote_spanned! {from.span()=>
-            (#name, #old) => __private::decode::<#from>(#name, #old, payload)
-                .map(<#set as ::core::convert::From<#from>>::from),
+        let Upcast { version: old, from, through } = upcast;
+        // What is missing, `From` or `Deserialize`, is to be shown at the name of the type that it is missing of.
+        let mut shape = from;
+        let mut steps = Vec::new();
+        for next in through {
+            steps.push(quote_spanned!(next.span()=> .map(<#next as ::core::convert::From<#shape>>::from)));
+            shape = next;
         }
+        steps.push(quote_spanned!(shape.span()=> .map(<#set as ::core::convert::From<#shape>>::from)));
+        let decode = quote_spanned!(from.span()=> __private::decode::<#from>(#name, #old, payload));
+        quote!((#name, #old) => #decode #(#steps)*,)
     });
     quote! {
         (#name, #version) => __private::decode::<#read>(#name, #version, payload).map(#build),
@@ -157,9 +164,4 @@ fn tags(event: &Event<'_>) -> TokenStream {
             ::core::result::Result::Ok(tags)
         }
     }
-}
-
-/// Whether a type is written as an `Option`: the only one whose value may be missing as a tag.
-fn is_option(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
 }

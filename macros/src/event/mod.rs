@@ -2,6 +2,8 @@
 
 mod expand;
 mod parse;
+mod schema;
+mod upcasts;
 
 use proc_macro2::TokenStream;
 use syn::{Attribute, DeriveInput, Ident, LitStr, Result, Type};
@@ -30,6 +32,8 @@ struct Event<'a> {
 struct Upcast {
     version: u16,
     from: Type,
+    /// The shapes that it goes through on its way to the enum, in order.
+    through: Vec<Type>,
 }
 
 enum Payload<'a> {
@@ -47,4 +51,9 @@ struct Field<'a> {
     kept: Vec<&'a Attribute>,
     /// The name of the tag, if it is one.
     tag: Option<String>,
+}
+
+/// Whether a type is written as an `Option`: the only one whose value may be missing as a tag.
+fn is_option(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
 }

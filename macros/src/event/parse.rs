@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 
 use syn::{
-    Attribute, Data, DeriveInput, Error, Fields, LitStr, Result, Token, Type, Variant, ext::IdentExt,
-    meta::ParseNestedMeta, spanned::Spanned,
+    Attribute, Data, DeriveInput, Error, Fields, LitStr, Result, Token, Variant, ext::IdentExt, spanned::Spanned,
 };
 
-use super::{Event, EventSet, Field, Payload, Upcast};
+use super::{Event, EventSet, Field, Payload, upcasts};
 use crate::attributes::{self, set_once};
 
 pub(super) fn event_set(input: &DeriveInput) -> Result<EventSet<'_>> {
@@ -72,7 +71,7 @@ fn category(input: &DeriveInput) -> Result<LitStr> {
 }
 
 fn event(variant: &Variant) -> Result<Event<'_>> {
-    let (mut name, mut version, mut upcasts) = (None, None, Vec::new());
+    let (mut name, mut version, mut old) = (None, None, Vec::new());
     for attribute in ours(&variant.attrs) {
         attribute.parse_nested_meta(|meta| {
             if meta.path.is_ident("name") {
@@ -80,7 +79,7 @@ fn event(variant: &Variant) -> Result<Event<'_>> {
             } else if meta.path.is_ident("version") {
                 set_once(&mut version, attributes::version(&meta)?.1, &meta)
             } else if meta.path.is_ident("upcast") {
-                upcasts.push(upcast(&meta)?);
+                old.push(upcasts::written(&meta)?);
                 Ok(())
             } else {
                 Err(meta.error("unknown; an event has `name = \"...\"`, `version = 2` and `upcast(from = Old)`"))
@@ -90,46 +89,8 @@ fn event(variant: &Variant) -> Result<Event<'_>> {
     let missing = "say under which name the event is recorded: #[event(name = \"money-deposited\")]";
     let name = name.ok_or_else(|| Error::new(variant.ident.span(), missing))?;
     let version = version.unwrap_or(1);
-    let upcasts = check_upcasts(version, upcasts)?;
+    let upcasts = upcasts::checked(version, &old)?;
     Ok(Event { ident: &variant.ident, name, version, upcasts, payload: payload(variant)? })
-}
-
-/// An upcast as it is written, its version perhaps left to be understood.
-type Written = (Option<(syn::LitInt, u16)>, Type);
-
-fn upcast(meta: &ParseNestedMeta<'_>) -> Result<Written> {
-    let (mut version, mut from) = (None, None);
-    meta.parse_nested_meta(|meta| {
-        if meta.path.is_ident("version") {
-            set_once(&mut version, attributes::version(&meta)?, &meta)
-        } else if meta.path.is_ident("from") {
-            meta.input.parse::<Token![=]>()?;
-            set_once(&mut from, meta.input.parse()?, &meta)
-        } else {
-            Err(meta.error("unknown; write upcast(from = Old), or upcast(version = 1, from = Old)"))
-        }
-    })?;
-    let from = from.ok_or_else(|| meta.error("say which type has the old shape: upcast(from = DepositedV1)"))?;
-    Ok((version, from))
-}
-
-fn check_upcasts(current: u16, written: Vec<Written>) -> Result<Vec<Upcast>> {
-    let mut upcasts = Vec::<Upcast>::new();
-    for (version, from) in written {
-        let (span, version) = version.map_or((from.span(), current - 1), |(at, version)| (at.span(), version));
-        if current == 1 {
-            return Err(Error::new(span, "version 1 has no older one; say `version = 2` beside `name`"));
-        }
-        if version >= current {
-            let wrong = format!("an upcast reads an older version than the current one, which is {current}");
-            return Err(Error::new(span, wrong));
-        }
-        if upcasts.iter().any(|other| other.version == version) {
-            return Err(Error::new(span, format!("there is another upcast from version {version}")));
-        }
-        upcasts.push(Upcast { version, from });
-    }
-    Ok(upcasts)
 }
 
 fn payload(variant: &Variant) -> Result<Payload<'_>> {

@@ -1,0 +1,163 @@
+//! What an app consists of, for people: tables in Markdown and a chart in Mermaid, always current because they come from
+//! the wiring.
+
+mod markdown;
+mod mermaid;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    any::type_name,
+    collections::{BTreeMap, BTreeSet},
+    fmt::{self, Write},
+    path::Path,
+};
+
+use crate::{
+    aggregate::Aggregate,
+    command::{Command, Decide},
+    event::{Declared, EventSchema, EventSet, Events, PayloadSchema},
+    evolution::{Mode, check_text},
+    outbox::Outbox,
+};
+
+/// An app's commands, aggregates, events, projections, sagas and outboxes: from
+/// [`AppBuilder::describe`](crate::AppBuilder::describe). Printed, it is a chart and tables, ready for a document.
+///
+/// Its order is that of names, so the same wiring always gives the same text.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Description {
+    aggregates: BTreeMap<Name, BTreeSet<&'static str>>,
+    /// Commands, each with the aggregates that decide about it.
+    commands: BTreeMap<&'static str, BTreeSet<Name>>,
+    events: BTreeMap<EventName, EventSchema>,
+    consumers: BTreeMap<(Kind, &'static str), Consumer>,
+    outboxes: BTreeMap<String, Published>,
+}
+
+/// What an aggregate is called in the source.
+type Name = &'static str;
+
+/// A category, and the declared name of an event in it.
+type EventName = (&'static str, &'static str);
+
+/// What kind of consumer: `projection`, `saga`.
+type Kind = &'static str;
+
+/// Who follows the log under a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Consumer {
+    version: u32,
+    events: BTreeSet<EventName>,
+}
+
+/// What an outbox is wired for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Published {
+    /// The events that it maps; `None` if a mapping looks at all of them.
+    events: Option<BTreeSet<EventName>>,
+    types: BTreeSet<String>,
+}
+
+impl Description {
+    pub(crate) fn command<A: Aggregate + Decide<C>, C: Command>(&mut self) {
+        // The name in the source without its path and its parameters.
+        let aggregate = type_name::<A>().split('<').next().unwrap_or_default().rsplit("::").next().unwrap_or_default();
+        self.commands.entry(C::NAME).or_default().insert(aggregate);
+        self.aggregates.entry(aggregate).or_default().insert(A::Event::CATEGORY);
+        self.declared(&<A::Event as Events>::declared());
+    }
+
+    /// Adds who follows the log: `kind` is `projection` or `saga`.
+    pub(crate) fn consumer(&mut self, kind: Kind, name: &'static str, version: u32, declared: &[Declared]) {
+        let events = self.declared(declared);
+        self.consumers.insert((kind, name), Consumer { version, events });
+    }
+
+    pub(crate) fn outbox(&mut self, outbox: &Outbox) {
+        let events = outbox.mapped().map(|declared| self.declared(declared));
+        let types = outbox.published_types().iter().cloned().collect();
+        self.outboxes.insert(outbox.destination(), Published { events, types });
+    }
+
+    fn declared(&mut self, declared: &[Declared]) -> BTreeSet<EventName> {
+        let mut names = BTreeSet::new();
+        for declared in declared {
+            for schema in declared.events() {
+                let name = (declared.category, schema.name);
+                names.insert(name);
+                // One consumer may know an event better than another, whichever comes first.
+                let known = |schema: &EventSchema| (schema.version, schema.payload != PayloadSchema::Unknown);
+                let best = self.events.entry(name).or_insert(schema);
+                if known(&schema) > known(best) {
+                    *best = schema;
+                }
+            }
+        }
+        names
+    }
+
+    /// The names of the kind of thing that there are, for example all projections.
+    fn kinds(&self) -> BTreeSet<Kind> {
+        self.consumers.keys().map(|(kind, _)| *kind).collect()
+    }
+
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&'static str, &Consumer)> {
+        self.consumers.iter().filter(move |((own, _), _)| *own == kind).map(|((_, name), consumer)| (*name, consumer))
+    }
+
+    /// Tables: commands, events with their fields and tags, consumers with what they follow.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        _ = markdown::write(self, &mut text);
+        text
+    }
+
+    /// A flow chart: command → aggregate → event → projection, saga or outbox.
+    #[must_use]
+    pub fn mermaid(&self) -> String {
+        let mut text = String::new();
+        _ = mermaid::write(self, &mut text);
+        text
+    }
+
+    /// In a test: compares the document at `path`, a page in Markdown with the chart and the tables, with this
+    /// description; with `ANNALIST_LOCK=update` in the environment it writes it.
+    ///
+    /// # Panics
+    /// When the document says something else, or cannot be read or written: the test fails.
+    #[track_caller]
+    pub fn check(&self, path: impl AsRef<Path>) {
+        if let Err(wrong) = self.check_in(path.as_ref(), Mode::from_env()) {
+            panic!("{wrong}");
+        }
+    }
+
+    fn check_in(&self, path: &Path, mode: Mode) -> Result<(), String> {
+        let head =
+            "<!-- Written by a test from the wiring: `ANNALIST_LOCK=update cargo test`. Edit the wiring, not this. -->";
+        check_text(path, &format!("# What the app consists of\n\n{head}\n\n{self}"), mode)
+    }
+}
+
+/// The chart in a block of its own, then the tables.
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("```mermaid\n")?;
+        mermaid::write(self, f)?;
+        f.write_str("```\n")?;
+        markdown::write(self, f)
+    }
+}
+
+/// `projection` as a heading.
+fn heading(kind: Kind) -> String {
+    let mut heading = String::new();
+    for (at, char) in kind.chars().enumerate() {
+        _ = heading.write_char(if at == 0 { char.to_ascii_uppercase() } else { char });
+    }
+    heading + "s"
+}

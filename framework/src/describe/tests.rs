@@ -1,0 +1,202 @@
+//! The texts, whole: they are what people read.
+
+use std::path::Path;
+
+use annalist_core::RecordedEvent;
+use serde::{Deserialize, Serialize};
+
+use super::{Aggregate, Decide, Declared, Description, Events, Mode, Outbox};
+use crate::{
+    Command, Context, Decision, Event, State, emit,
+    outbox::{IntegrationEvent, MemoryPublisher},
+};
+
+#[derive(Event, Clone)]
+#[event(category = "account")]
+enum AccountEvent {
+    #[event(name = "account-opened")]
+    Opened,
+    #[event(name = "money-deposited", version = 2, upcast(from = DepositedV1))]
+    Deposited {
+        #[event(tag)]
+        transfer: Option<u64>,
+        cents: u64,
+    },
+}
+
+#[derive(Deserialize)]
+struct DepositedV1 {}
+
+impl From<DepositedV1> for AccountEvent {
+    fn from(DepositedV1 {}: DepositedV1) -> Self {
+        Self::Opened
+    }
+}
+
+#[derive(Event, Clone)]
+#[event(category = "transfer")]
+enum TransferEvent {
+    #[event(name = "transfer \"requested\"")]
+    Requested(u64),
+}
+
+#[derive(Default)]
+struct Account;
+
+impl State for Account {
+    type Event = AccountEvent;
+    fn evolve(&mut self, _: &AccountEvent) {}
+}
+
+impl Aggregate for Account {
+    type Id = String;
+}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "deposit")]
+struct Deposit;
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "de posit")]
+struct DePosit;
+
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("never")]
+struct Never;
+
+macro_rules! decides {
+    ($($command:ident),*) => {$(
+        impl Decide<$command> for Account {
+            type Rejection = Never;
+            type Reply = ();
+            fn decide(&self, _: &$command, _: &Context) -> Result<Decision<AccountEvent>, Never> {
+                Ok(emit(AccountEvent::Opened))
+            }
+        }
+    )*};
+}
+decides!(Deposit, DePosit);
+
+fn private(_: &RecordedEvent) -> Vec<IntegrationEvent> {
+    vec![]
+}
+
+fn described() -> Description {
+    let mut app = Description::default();
+    let transfers = <TransferEvent as Events>::declared();
+    let both = [<AccountEvent as Events>::declared(), transfers.clone()].concat();
+    app.outbox(&Outbox::new(MemoryPublisher::new()).map(private).publishes("bank.moved.v1"));
+    app.consumer("saga", "transfer", 1, &both);
+    app.consumer("projection", "transfers", 3, &transfers);
+    app.command::<Account, Deposit>();
+    app.command::<Account, DePosit>();
+    let opened = Declared { category: "account", types: &[("account-opened", 1)], schema: &[] };
+    app.consumer("projection", "accounts", 1, &[opened]);
+    app
+}
+
+#[test]
+fn tables_say_what_there_is() {
+    assert_eq!(
+        described().markdown(),
+        "
+## Commands
+
+| command | aggregate | events of |
+|---|---|---|
+| `de posit` | Account | `account` |
+| `deposit` | Account | `account` |
+
+## Events
+
+| category | event | version | payload | tags |
+|---|---|---|---|---|
+| `account` | `account-opened` | 1 | empty |  |
+| `account` | `money-deposited` | 2, reads 1 | `transfer: Option<u64>`, `cents: u64` | `transfer` |
+| `transfer` | `transfer \"requested\"` | 1 | `u64` |  |
+
+## Projections
+
+| projection | version | follows |
+|---|---|---|
+| `accounts` | 1 | `account-opened` of `account` |
+| `transfers` | 3 | all of `transfer` |
+
+## Sagas
+
+| saga | version | follows |
+|---|---|---|
+| `transfer` | 1 | all of `account`; all of `transfer` |
+
+## Outboxes
+
+| destination | maps | publishes |
+|---|---|---|
+| `memory` | all events | `bank.moved.v1` |
+"
+    );
+}
+
+#[test]
+fn the_chart_shows_what_leads_where() {
+    assert_eq!(
+        described().mermaid(),
+        "flowchart LR
+  command_de_posit([\"de posit\"])
+  command_deposit([\"deposit\"])
+  aggregate_Account[\"Account\"]
+  subgraph category_account[\"account\"]
+    event_account_account_opened(\"account-opened\")
+    event_account_money_deposited(\"money-deposited\")
+  end
+  subgraph category_transfer[\"transfer\"]
+    event_transfer_transfer__requested_(\"transfer #quot;requested#quot;\")
+  end
+  projection_accounts[(\"accounts\")]
+  projection_transfers[(\"transfers\")]
+  saga_transfer{{\"transfer\"}}
+  outbox_memory>\"memory\"]
+  public_bank_moved_v1(\"bank.moved.v1\")
+  command_de_posit --> aggregate_Account
+  command_deposit --> aggregate_Account
+  aggregate_Account --> event_account_account_opened
+  aggregate_Account --> event_account_money_deposited
+  event_account_account_opened --> projection_accounts
+  event_transfer_transfer__requested_ --> projection_transfers
+  event_account_account_opened --> saga_transfer
+  event_account_money_deposited --> saga_transfer
+  event_transfer_transfer__requested_ --> saga_transfer
+  event_account_account_opened --> outbox_memory
+  event_account_money_deposited --> outbox_memory
+  event_transfer_transfer__requested_ --> outbox_memory
+  outbox_memory --> public_bank_moved_v1
+"
+    );
+}
+
+#[test]
+fn names_that_look_alike_stay_apart() {
+    let mut app = Description::default();
+    app.consumer("projection", "a-b", 1, &[]);
+    app.consumer("projection", "a_b", 1, &[]);
+    assert_eq!(app.mermaid(), "flowchart LR\n  projection_a_b[(\"a-b\")]\n  projection_a_b_[(\"a_b\")]\n");
+}
+
+#[test]
+fn a_document_is_compared_and_written_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("docs/wiring.md");
+    let missing = described().check_in(&path, Mode::Compare).unwrap_err();
+    assert!(missing.contains("is not there\nWrite it with `ANNALIST_LOCK=update cargo test`"), "{missing}");
+    described().check_in(&path, Mode::Update).unwrap();
+    described().check_in(&path, Mode::Compare).unwrap();
+
+    let mut other = described();
+    other.consumer("projection", "accounts", 2, &[]);
+    let said = other.check_in(&path, Mode::Compare).unwrap_err();
+    assert!(said.contains("is out of date: line "), "{said}");
+    assert!(said.contains("is `  event_account_account_opened --> projection_accounts`, and should be"), "{said}");
+    assert!(
+        matches!(described().check_in(Path::new("/dev/null/x"), Mode::Update), Err(said) if said.contains("/dev/null/x"))
+    );
+}
