@@ -23,6 +23,7 @@ pub mod __private;
 
 pub mod outbox;
 pub mod projection;
+pub mod saga;
 
 mod describe;
 
@@ -43,8 +44,8 @@ pub use annalist_macros::{Command, Event, Events};
 pub use annalist_store::{Durability, OpenError, StoreOptions};
 pub use app::{App, AppBuilder, StartError, Store};
 pub use command::{
-    Cause, Command, CommandError, CommandId, CommandOptions, Context, Decide, Decision, Execute, ExecuteError, On,
-    Receipt, emit, emit_all, nothing,
+    Cause, Command, CommandError, CommandId, CommandOptions, CommandSet, Context, Decide, Decision, Execute,
+    ExecuteError, On, Receipt, emit, emit_all, nothing,
 };
 pub use describe::Description;
 pub use env::{Env, SystemEnv, TestEnv};

@@ -12,6 +12,7 @@ use crate::{
     describe::Description,
     outbox::Relay,
     projection::{Embedded, Projection, Projections, ViewError, ViewHandle},
+    saga::{Saga, SagaError, SagaHandle, Sagas},
 };
 
 /// A running app: it executes commands, keeps views up to date and carries integration events out. Clones share it.
@@ -60,6 +61,7 @@ pub(super) struct Parts {
     pub(super) commands: Arc<Commands>,
     pub(super) grace: Duration,
     pub(super) projections: Projections,
+    pub(super) sagas: Sagas,
     pub(super) relays: Vec<Relay>,
     pub(super) description: Description,
 }
@@ -101,6 +103,20 @@ impl App {
         &self.parts.projections
     }
 
+    /// A saga, to be looked at and operated.
+    ///
+    /// # Errors
+    /// [`SagaError::Unknown`] when the saga does not belong to the app.
+    pub fn saga<S: Saga>(&self) -> Result<SagaHandle, SagaError> {
+        self.parts.sagas.named(S::NAME)
+    }
+
+    /// The sagas: how far they are; to operate one by its name.
+    #[must_use]
+    pub fn sagas(&self) -> &Sagas {
+        &self.parts.sagas
+    }
+
     /// The relays of the outboxes, in the order in which those were added.
     #[must_use]
     pub fn relays(&self) -> &[Relay] {
@@ -127,18 +143,20 @@ impl App {
         self.parts.store.events.head().await
     }
 
-    /// Ends all of it, in order: no more commands are taken, those in flight are finished, projections commit the batch
+    /// Ends all of it, in order: sagas take no more events and finish the command that they are at, no more commands are taken, those in flight are finished, projections commit the batch
     /// that they are at, relays finish their window, the store is closed. Whatever does not end within the grace of its
     /// options is dropped; a command that is still in flight then is told so by the store.
     ///
     /// # Errors
     /// [`StoreError`] when the store could not be closed as it should.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
-        let Parts { store, commands, grace, projections, relays, .. } = &*self.parts;
+        let Parts { store, commands, grace, projections, sagas, relays, .. } = &*self.parts;
+        sagas.stop().await;
         if !commands.gate.close(*grace).await {
             tracing::warn!(?grace, "commands are still in flight; closing the store under them");
         }
         projections.shutdown().await;
+        sagas.shutdown_rows().await;
         join_all(relays.iter().map(Relay::shutdown)).await;
         store.close().await
     }
@@ -148,6 +166,7 @@ impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App")
             .field("projections", &self.parts.projections)
+            .field("sagas", &self.parts.sagas)
             .field("relays", &self.parts.relays.len())
             .finish_non_exhaustive()
     }

@@ -7,12 +7,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{App, Store, app::Parts};
 use crate::{
     aggregate::{Aggregate, Aggregates, SnapshotPolicy, SnapshotRules},
-    command::{Command, CommandOptions, Commands, Decide, Executor, Gate},
+    command::{Command, CommandOptions, CommandSet, Commands, Decide, Executor, Gate},
     describe::Description,
     env::{Env, SystemEnv},
     event::Events,
     outbox::Outbox,
     projection::{self, Embedded, Projection, ProjectionOptions, ProjectionSet},
+    saga::{self, Ground, Saga, SagaOptions, SagaSet},
 };
 
 /// Adds one projection to a set.
@@ -31,6 +32,8 @@ pub struct AppBuilder {
     projection_options: ProjectionOptions,
     outboxes: Vec<Outbox>,
     description: Description,
+    command_set: CommandSet,
+    sagas: SagaSet,
 }
 
 /// Why an app did not start. Nothing of it runs.
@@ -40,6 +43,17 @@ pub enum StartError {
     /// The projections cannot be started.
     #[error(transparent)]
     Projections(#[from] projection::StartError),
+    /// The sagas cannot be started.
+    #[error(transparent)]
+    Sagas(#[from] saga::StartError),
+    /// Two commands to aggregates of the same category have the same name.
+    #[error("two commands to the category `{category}` are called `{command}`; rename one of them")]
+    CommandTwice {
+        /// The category.
+        category: &'static str,
+        /// The name of the commands.
+        command: &'static str,
+    },
     /// Two aggregates whose events have the same category both have snapshots.
     #[error("two aggregates of category `{category}` have snapshots, but a stream has only one: leave one without")]
     SnapshotsTwice {
@@ -66,13 +80,9 @@ impl AppBuilder {
             projection_options: ProjectionOptions::default(),
             outboxes: Vec::new(),
             description: Description::default(),
+            command_set: CommandSet::default(),
+            sagas: SagaSet::default(),
         }
-    }
-
-    /// Declares that an aggregate decides about a command.
-    pub fn command<A: Aggregate + Decide<C>, C: Command>(mut self) -> Self {
-        self.description.command::<A, C>();
-        self
     }
 
     /// Adds a projection with an embedded view.
@@ -89,8 +99,33 @@ impl AppBuilder {
         self
     }
 
+    /// Adds a saga. When it is first started it begins with what is recorded from then on; see [`AppBuilder::saga_with`].
+    pub fn saga<S: Saga>(self) -> Self {
+        self.saga_with::<S>(SagaOptions::default())
+    }
+
+    /// Adds a saga with other options.
+    pub fn saga_with<S: Saga>(mut self, options: SagaOptions) -> Self {
+        let mut sent = CommandSet::default();
+        S::commands(&mut sent);
+        self.description.consumer("saga", S::NAME, S::VERSION, &S::Event::declared(), &sent);
+        self.command_set.merge(sent);
+        self.sagas.add::<S>(options);
+        self
+    }
+
+    /// Says that an aggregate decides about a command: so the command is described, and can be executed by name. What a saga sends it
+    /// says itself, in [`Saga::commands`].
+    pub fn command<A: Aggregate + Decide<C>, C: Command>(mut self) -> Self {
+        let mut decided = CommandSet::default();
+        decided.add::<A, C>();
+        self.description.commands(&decided);
+        self.command_set.merge(decided);
+        self
+    }
+
     fn describe_projection<P: Projection>(&mut self) {
-        self.description.consumer("projection", P::NAME, P::VERSION, &P::Event::declared());
+        self.description.consumer("projection", P::NAME, P::VERSION, &P::Event::declared(), &CommandSet::default());
     }
 
     /// Adds an outbox.
@@ -133,9 +168,24 @@ impl AppBuilder {
     /// # Errors
     /// [`StartError`]: nothing was started.
     pub async fn start(self) -> Result<App, StartError> {
-        let Self { store, env, commands, rules, clash, projections, projection_options, outboxes, description } = self;
+        let Self {
+            store,
+            env,
+            commands,
+            rules,
+            clash,
+            projections,
+            projection_options,
+            outboxes,
+            description,
+            command_set,
+            sagas,
+        } = self;
         if let Some(category) = clash {
             return Err(StartError::SnapshotsTwice { category });
+        }
+        if let Some((category, command)) = command_set.clash() {
+            return Err(StartError::CommandTwice { category, command });
         }
         let mut destinations = HashSet::new();
         for destination in outboxes.iter().map(Outbox::destination) {
@@ -149,13 +199,17 @@ impl AppBuilder {
             register(&mut set);
         }
         let projections = set.start().await?;
-        let start = |outbox: Outbox| outbox.start(Arc::clone(&store.events), Arc::clone(&store.checkpoints));
-        let relays = outboxes.into_iter().map(start).collect();
         let aggregates = Aggregates::new(Arc::clone(&store.events), Arc::clone(&store.snapshots), rules);
         let (events, gate, grace) = (Arc::clone(&store.events), Gate::new(&commands), commands.shutdown_grace);
-        let executor = Executor { events, aggregates, env, options: commands };
+        let executor = Executor { events, aggregates, env: Arc::clone(&env), options: commands };
         let commands = Arc::new(Commands { executor, gate });
-        Ok(App::new(Parts { store, commands, grace, projections, relays, description }))
+        let (events, notes, views) =
+            (Arc::clone(&store.events), Arc::clone(&store.checkpoints), Arc::clone(&store.views));
+        let set = Arc::new(command_set);
+        let sagas = sagas.start(Ground { events, notes, views, env, set, commands: Arc::clone(&commands) }).await?;
+        let start = |outbox: Outbox| outbox.start(Arc::clone(&store.events), Arc::clone(&store.checkpoints));
+        let relays = outboxes.into_iter().map(start).collect();
+        Ok(App::new(Parts { store, commands, grace, projections, sagas, relays, description }))
     }
 }
 
@@ -165,6 +219,7 @@ impl fmt::Debug for AppBuilder {
             .field("commands", &self.commands)
             .field("snapshots", &self.rules)
             .field("projections", &self.projections.len())
+            .field("sagas", &self.sagas)
             .field("outboxes", &self.outboxes)
             .finish_non_exhaustive()
     }

@@ -14,6 +14,8 @@ mod executor;
 
 mod execute;
 
+mod set;
+
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +34,8 @@ pub(crate) use executor::Executor;
 pub(crate) use gate::Gate;
 pub use options::CommandOptions;
 pub use receipt::Receipt;
+pub(crate) use set::Attempt;
+pub use set::CommandSet;
 
 /// What someone wants an aggregate to do. `#[derive(Command)]` with `#[command(name = "withdraw")]` writes this.
 #[diagnostic::on_unimplemented(

@@ -26,9 +26,16 @@ pub(super) fn write(app: &Description, out: &mut impl Write) -> Result {
         }
     }
     for kind in app.kinds() {
-        section(out, &heading(kind), &[kind, "version", "follows"])?;
+        let send = app.of_kind(kind).any(|(_, consumer)| !consumer.sends.is_empty());
+        let columns = [kind, "version", "follows", "sends"];
+        section(out, &heading(kind), if send { &columns } else { &columns[..3] })?;
         for (name, consumer) in app.of_kind(kind) {
-            row(out, [code(name), consumer.version.to_string(), events(app, &consumer.events)])?;
+            let (version, follows) = (consumer.version.to_string(), events(app, &consumer.events));
+            if send {
+                row(out, [code(name), version, follows, codes(&consumer.sends)])?;
+            } else {
+                row(out, [code(name), version, follows])?;
+            }
         }
     }
     if !app.outboxes.is_empty() {

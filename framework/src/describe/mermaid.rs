@@ -52,6 +52,9 @@ fn edges(app: &Description, ids: &mut Ids, out: &mut impl Write) -> Result {
         for event in &consumer.events {
             writeln!(out, "  {} --> {}", ids.event(*event), ids.of(kind, name))?;
         }
+        for command in &consumer.sends {
+            writeln!(out, "  {} --> {}", ids.of(kind, name), ids.of("command", command))?;
+        }
     }
     for (destination, published) in &app.outboxes {
         let all = app.events.keys().copied().collect();

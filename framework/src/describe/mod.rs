@@ -8,16 +8,14 @@ mod mermaid;
 mod tests;
 
 use std::{
-    any::type_name,
     collections::{BTreeMap, BTreeSet},
     fmt::{self, Write},
     path::Path,
 };
 
 use crate::{
-    aggregate::Aggregate,
-    command::{Command, Decide},
-    event::{Declared, EventSchema, EventSet, Events, PayloadSchema},
+    command::CommandSet,
+    event::{Declared, EventSchema, PayloadSchema},
     evolution::{Mode, check_text},
     outbox::Outbox,
 };
@@ -50,6 +48,8 @@ type Kind = &'static str;
 struct Consumer {
     version: u32,
     events: BTreeSet<EventName>,
+    /// Commands that it sends.
+    sends: BTreeSet<&'static str>,
 }
 
 /// What an outbox is wired for.
@@ -61,18 +61,27 @@ struct Published {
 }
 
 impl Description {
-    pub(crate) fn command<A: Aggregate + Decide<C>, C: Command>(&mut self) {
-        // The name in the source without its path and its parameters.
-        let aggregate = type_name::<A>().split('<').next().unwrap_or_default().rsplit("::").next().unwrap_or_default();
-        self.commands.entry(C::NAME).or_default().insert(aggregate);
-        self.aggregates.entry(aggregate).or_default().insert(A::Event::CATEGORY);
-        self.declared(&<A::Event as Events>::declared());
+    /// Adds commands, and the aggregates that decide about them.
+    pub(crate) fn commands(&mut self, set: &CommandSet) {
+        for named in set.named() {
+            self.commands.entry(named.command).or_default().insert(named.aggregate);
+            self.aggregates.entry(named.aggregate).or_default().insert(named.category);
+            self.declared(&named.declared);
+        }
     }
 
-    /// Adds who follows the log: `kind` is `projection` or `saga`.
-    pub(crate) fn consumer(&mut self, kind: Kind, name: &'static str, version: u32, declared: &[Declared]) {
-        let events = self.declared(declared);
-        self.consumers.insert((kind, name), Consumer { version, events });
+    /// Adds who follows the log, and which commands it sends: `kind` is `projection` or `saga`.
+    pub(crate) fn consumer(
+        &mut self,
+        kind: Kind,
+        name: &'static str,
+        version: u32,
+        declared: &[Declared],
+        sent: &CommandSet,
+    ) {
+        self.commands(sent);
+        let (events, sends) = (self.declared(declared), sent.named().map(|named| named.command).collect());
+        self.consumers.insert((kind, name), Consumer { version, events, sends });
     }
 
     pub(crate) fn outbox(&mut self, outbox: &Outbox) {

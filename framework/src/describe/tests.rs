@@ -5,9 +5,9 @@ use std::path::Path;
 use annalist_core::RecordedEvent;
 use serde::{Deserialize, Serialize};
 
-use super::{Aggregate, Decide, Declared, Description, Events, Mode, Outbox};
+use super::{CommandSet, Declared, Description, Mode, Outbox};
 use crate::{
-    Command, Context, Decision, Event, State, emit,
+    Aggregate, Command, Context, Decide, Decision, Event, Events, State, emit,
     outbox::{IntegrationEvent, MemoryPublisher},
 };
 
@@ -86,12 +86,15 @@ fn described() -> Description {
     let transfers = <TransferEvent as Events>::declared();
     let both = [<AccountEvent as Events>::declared(), transfers.clone()].concat();
     app.outbox(&Outbox::new(MemoryPublisher::new()).map(private).publishes("bank.moved.v1"));
-    app.consumer("saga", "transfer", 1, &both);
-    app.consumer("projection", "transfers", 3, &transfers);
-    app.command::<Account, Deposit>();
-    app.command::<Account, DePosit>();
+    let mut sent = CommandSet::default();
+    sent.add::<Account, Deposit>();
+    app.consumer("saga", "transfer", 1, &both, &sent);
+    app.consumer("projection", "transfers", 3, &transfers, &CommandSet::default());
+    let mut decided = CommandSet::default();
+    decided.add::<Account, Deposit>().add::<Account, DePosit>();
+    app.commands(&decided);
     let opened = Declared { category: "account", types: &[("account-opened", 1)], schema: &[] };
-    app.consumer("projection", "accounts", 1, &[opened]);
+    app.consumer("projection", "accounts", 1, &[opened], &CommandSet::default());
     app
 }
 
@@ -124,9 +127,9 @@ fn tables_say_what_there_is() {
 
 ## Sagas
 
-| saga | version | follows |
-|---|---|---|
-| `transfer` | 1 | all of `account`; all of `transfer` |
+| saga | version | follows | sends |
+|---|---|---|---|
+| `transfer` | 1 | all of `account`; all of `transfer` | `deposit` |
 
 ## Outboxes
 
@@ -166,6 +169,7 @@ fn the_chart_shows_what_leads_where() {
   event_account_account_opened --> saga_transfer
   event_account_money_deposited --> saga_transfer
   event_transfer_transfer__requested_ --> saga_transfer
+  saga_transfer --> command_deposit
   event_account_account_opened --> outbox_memory
   event_account_money_deposited --> outbox_memory
   event_transfer_transfer__requested_ --> outbox_memory
@@ -177,8 +181,8 @@ fn the_chart_shows_what_leads_where() {
 #[test]
 fn names_that_look_alike_stay_apart() {
     let mut app = Description::default();
-    app.consumer("projection", "a-b", 1, &[]);
-    app.consumer("projection", "a_b", 1, &[]);
+    app.consumer("projection", "a-b", 1, &[], &CommandSet::default());
+    app.consumer("projection", "a_b", 1, &[], &CommandSet::default());
     assert_eq!(app.mermaid(), "flowchart LR\n  projection_a_b[(\"a-b\")]\n  projection_a_b_[(\"a_b\")]\n");
 }
 

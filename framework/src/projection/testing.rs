@@ -30,6 +30,13 @@ pub struct GivenEvent<E> {
     event: E,
 }
 
+impl<E> GivenEvent<E> {
+    /// The stream, if the test names one, and the event.
+    pub(crate) fn into_parts(self) -> (Option<String>, E) {
+        (self.stream, self.event)
+    }
+}
+
 impl<E: Events> From<E> for GivenEvent<E> {
     /// In the stream `category-1`.
     fn from(event: E) -> Self {

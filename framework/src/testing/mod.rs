@@ -1,4 +1,4 @@
-//! Given, when, then: tests of decisions and of views, without a store and at a time that stands still.
+//! Given, when, then: tests of decisions, of sagas and of views, without a store and at a time that stands still.
 //!
 //! ```
 //! use annalist::testing::given;
@@ -46,9 +46,11 @@
 
 mod difference;
 mod given;
+mod given_saga;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::projection::{GivenEvent, GivenView, given_view};
 pub use given::{Given, Then, given};
+pub use given_saga::{ExpectedCommand, GivenSaga, given_saga, to};

@@ -1,0 +1,78 @@
+//! What people do with instances: look, let go on, skip, force.
+
+use std::sync::{PoisonError, atomic::Ordering};
+
+use annalist_core::Cursor;
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::{
+    halt::{Halt, Trouble},
+    model::{EffectId, Saga},
+    record::Audit,
+    rows::instance_state,
+    status::InstanceStatus,
+    streams::{Instance, Streams},
+    taker::{Incoming, Taker, Verdict},
+};
+
+/// A saga without its type.
+#[async_trait]
+pub(super) trait Operate: Send + Sync {
+    async fn instance(&self, key: &str) -> Result<Option<InstanceStatus>, Trouble>;
+    /// `None` if it is not in quarantine.
+    async fn release(&self, key: &str, audit: &Audit) -> Result<Option<Cursor>, Halt>;
+    /// `None` if the command has an outcome already, or is none of the instance's.
+    async fn settle(&self, key: &str, effect: EffectId, verdict: Verdict, audit: Audit)
+    -> Result<Option<Cursor>, Halt>;
+    fn passed(&self) -> u64;
+    fn last_error(&self) -> Option<String>;
+}
+
+#[async_trait]
+impl<S: Saga> Operate for Taker<S> {
+    async fn instance(&self, key: &str) -> Result<Option<InstanceStatus>, Trouble> {
+        let instance = self.streams.load(&Streams::<S>::of(key)?).await?;
+        Ok(instance.map(|instance| status(key, instance)))
+    }
+
+    async fn release(&self, key: &str, audit: &Audit) -> Result<Option<Cursor>, Halt> {
+        Ok(Taker::release(self, key, audit).await?.cursor())
+    }
+
+    async fn settle(
+        &self,
+        key: &str,
+        effect: EffectId,
+        verdict: Verdict,
+        audit: Audit,
+    ) -> Result<Option<Cursor>, Halt> {
+        let settled = Incoming::Settled { effect, verdict, audit: Some(audit) };
+        Ok(self.take(key, &settled).await?.cursor())
+    }
+
+    fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn status(key: &str, instance: Instance) -> InstanceStatus {
+    let Instance { version, time, entry } = instance;
+    InstanceStatus {
+        key: key.to_owned(),
+        state: instance_state(&entry),
+        quarantine: entry.quarantine.map(|quarantine| (quarantine.reason, quarantine.since)),
+        saga_version: entry.saga_version,
+        data: entry.state.unwrap_or(Value::Null),
+        pending: entry.pending,
+        timers: entry.timers.into_iter().map(|timer| (timer.due, timer.timer)).collect(),
+        held: entry.held.map_or(0, |held| held.count),
+        began: entry.began,
+        changed: time,
+        version,
+    }
+}

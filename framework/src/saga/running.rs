@@ -1,0 +1,307 @@
+//! The sagas of a service as they run: watched, operated, shut down.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use annalist_core::{Cursor, EventStore, StoreError};
+use serde_json::Value;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::{
+    halt::{Halt, Trouble},
+    limits::STALE_PAUSE,
+    model::{EffectId, Rejection},
+    operate::Operate,
+    record::Audit,
+    rows::{COUNTS, INSTANCES, QUARANTINED, WORK},
+    status::{InstanceStatus, Progress, SagaState, SagaStatus},
+    taker::Verdict,
+};
+use crate::projection::{Projections, ViewError, ViewHandle};
+
+/// The running sagas of a service. When the last handle is dropped without [`App::shutdown`](crate::App::shutdown), their
+/// tasks are dropped too; the next start goes on.
+pub struct Sagas {
+    pub(super) running: Vec<Arc<Running>>,
+    pub(super) rows: Option<Projections>,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) tasks: Mutex<JoinSet<()>>,
+    /// How long each of them may take to end.
+    pub(super) grace: Duration,
+}
+
+/// One saga.
+pub(super) struct Running {
+    pub(super) name: &'static str,
+    pub(super) version: u32,
+    pub(super) events: Arc<dyn EventStore>,
+    pub(super) operate: Arc<dyn Operate>,
+    pub(super) rows: ViewHandle,
+    pub(super) progress: watch::Receiver<Progress>,
+}
+
+/// Why something could not be done with a saga or an instance.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SagaError {
+    /// There is no such saga.
+    #[error("there is no saga `{name}`; registered are: {registered}")]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        registered: String,
+    },
+    /// The instance is not in quarantine, or there is no such instance.
+    #[error("the saga `{saga}` has no instance `{key}` in quarantine")]
+    NotQuarantined {
+        /// The saga.
+        saga: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// The command has an outcome already, or was never sent.
+    #[error("the instance `{key}` of the saga `{saga}` does not wait for the command {effect}")]
+    NotPending {
+        /// The saga.
+        saga: &'static str,
+        /// The key of the instance.
+        key: String,
+        /// The command.
+        effect: EffectId,
+    },
+    /// The saga takes no more events in.
+    #[error("the saga `{saga}` follows the log no more: {why}")]
+    Stopped {
+        /// The saga.
+        saga: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// The rows of the saga cannot be read.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The store cannot be read or written.
+    #[error("the store could not be used: {why}")]
+    Store {
+        /// What is in the way.
+        why: String,
+    },
+}
+
+impl From<StoreError> for SagaError {
+    fn from(error: StoreError) -> Self {
+        Self::Store { why: error.to_string() }
+    }
+}
+
+impl From<Trouble> for SagaError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Passing(why) | Trouble::Halt(Halt::Failed(why)) => Self::Store { why },
+            Trouble::Halt(Halt::Stopped) => StoreError::Closed.into(),
+        }
+    }
+}
+
+impl From<Halt> for SagaError {
+    fn from(halt: Halt) -> Self {
+        Trouble::Halt(halt).into()
+    }
+}
+
+impl Sagas {
+    /// The saga with this declared name, to be looked at and operated.
+    ///
+    /// # Errors
+    /// [`SagaError::Unknown`].
+    pub fn named(&self, name: &str) -> Result<SagaHandle, SagaError> {
+        let found = self.running.iter().find(|running| running.name == name);
+        let registered = || self.running.iter().map(|running| running.name).collect::<Vec<_>>().join(", ");
+        let unknown = || SagaError::Unknown { name: name.to_owned(), registered: registered() };
+        Ok(SagaHandle { running: Arc::clone(found.ok_or_else(unknown)?) })
+    }
+
+    /// How far each saga is.
+    ///
+    /// # Errors
+    /// [`SagaError`] when the log or the rows cannot be read.
+    pub async fn status(&self) -> Result<Vec<SagaStatus>, SagaError> {
+        let mut all = Vec::new();
+        for running in &self.running {
+            all.push(SagaHandle { running: Arc::clone(running) }.status().await?);
+        }
+        Ok(all)
+    }
+
+    /// Ends all tasks: no more events are taken in, no more timers fire, commands in flight are finished.
+    pub(crate) async fn stop(&self) {
+        self.stop.send_replace(true);
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if timeout(self.grace, ended).await.is_err() {
+            tracing::warn!("sagas did not end in time; after the next start they go on where they were");
+            tasks.shutdown().await;
+        }
+    }
+
+    /// Ends the upkeep of the rows.
+    pub(crate) async fn shutdown_rows(&self) {
+        if let Some(rows) = &self.rows {
+            rows.shutdown().await;
+        }
+    }
+}
+
+impl fmt::Debug for Sagas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.running.iter().map(|running| running.name)).finish()
+    }
+}
+
+/// One running saga. Cheap to clone.
+#[derive(Clone)]
+pub struct SagaHandle {
+    running: Arc<Running>,
+}
+
+impl SagaHandle {
+    /// How far it is.
+    ///
+    /// # Errors
+    /// [`SagaError`] when the log or the rows cannot be read.
+    pub async fn status(&self) -> Result<SagaStatus, SagaError> {
+        let Running { name, version, events, operate, rows, progress } = &*self.running;
+        let counts = rows.get(&COUNTS, &()).await?.unwrap_or_default();
+        let head = events.head().await?;
+        let Progress { state, scanned: cursor } = progress.borrow().clone();
+        Ok(SagaStatus {
+            name,
+            version: *version,
+            state,
+            cursor,
+            head,
+            lag: head.position.get().saturating_sub(cursor.position.get()),
+            running: counts.running,
+            quarantined: counts.quarantined,
+            completed: counts.completed,
+            pending: counts.pending,
+            timers: counts.timers,
+            passed: operate.passed(),
+            last_error: operate.last_error(),
+        })
+    }
+
+    /// The instance with a key, as its last record says.
+    ///
+    /// # Errors
+    /// [`SagaError`] when it cannot be read.
+    pub async fn instance(&self, key: &str) -> Result<Option<InstanceStatus>, SagaError> {
+        Ok(self.running.operate.instance(key).await?)
+    }
+
+    /// Instances in the order of their keys, those behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`SagaError`] when they cannot be read.
+    pub async fn instances(&self, after: Option<&str>, limit: usize) -> Result<Vec<InstanceStatus>, SagaError> {
+        // No key is between one and the same with a zero byte behind it.
+        let from = after.map_or_else(String::new, |after| format!("{after}\0"));
+        let rows = self.running.rows.scan(&INSTANCES).range(from..).limit(limit).await?;
+        self.load(rows.into_iter().map(|(key, _)| key)).await
+    }
+
+    /// Instances in quarantine, the longest there first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`SagaError`] when they cannot be read.
+    pub async fn quarantined(&self, limit: usize) -> Result<Vec<InstanceStatus>, SagaError> {
+        let rows = self.running.rows.scan(&QUARANTINED).limit(limit).await?;
+        self.load(rows.into_iter().map(|((_, key), ())| key)).await
+    }
+
+    async fn load(&self, keys: impl Iterator<Item = String>) -> Result<Vec<InstanceStatus>, SagaError> {
+        let mut instances = Vec::new();
+        for key in keys {
+            instances.extend(self.instance(&key).await?);
+        }
+        Ok(instances)
+    }
+
+    /// Lets an instance out of quarantine: it takes in what was held, in order, and the command that could not be
+    /// executed is sent again. Who had it done and why is recorded.
+    ///
+    /// # Errors
+    /// [`SagaError::NotQuarantined`]; otherwise when it cannot be recorded.
+    pub async fn release(&self, key: &str, audit: Audit) -> Result<Cursor, SagaError> {
+        let released = self.running.operate.release(key, &audit).await?;
+        released.ok_or_else(|| SagaError::NotQuarantined { saga: self.running.name, key: key.to_owned() })
+    }
+
+    /// Gives a command up that has no outcome: it is not sent any more, and the saga is told that it was rejected, for the
+    /// reason that the audit gives. Whether an attempt before was recorded is for the person to find out. Who had it done
+    /// and why is recorded. An instance in quarantine takes it in when it is released.
+    ///
+    /// # Errors
+    /// [`SagaError::NotPending`]; otherwise when it cannot be recorded.
+    pub async fn skip(&self, key: &str, effect: EffectId, audit: Audit) -> Result<Cursor, SagaError> {
+        let message = format!("skipped by {}: {}", audit.who, audit.why);
+        self.settle(key, effect, Verdict::Rejected(Rejection { message, detail: Value::Null }), audit).await
+    }
+
+    /// Counts a command without an outcome as done, with this reply: the person has seen to it by other means. Otherwise as
+    /// [`SagaHandle::skip`].
+    ///
+    /// # Errors
+    /// [`SagaError::NotPending`]; otherwise when it cannot be recorded.
+    pub async fn force(&self, key: &str, effect: EffectId, reply: Value, audit: Audit) -> Result<Cursor, SagaError> {
+        self.settle(key, effect, Verdict::Accepted(reply), audit).await
+    }
+
+    async fn settle(&self, key: &str, effect: EffectId, verdict: Verdict, audit: Audit) -> Result<Cursor, SagaError> {
+        let settled = self.running.operate.settle(key, effect, verdict, audit).await?;
+        settled.ok_or_else(|| SagaError::NotPending { saga: self.running.name, key: key.to_owned(), effect })
+    }
+
+    /// Waits until the saga has taken in everything that is recorded and has nothing to do but to wait for timers and for
+    /// people: for tests and drains. While others keep recording it does not end.
+    ///
+    /// # Errors
+    /// [`SagaError::Stopped`] when the saga takes no more events in.
+    pub async fn idle(&self) -> Result<(), SagaError> {
+        let Running { name, events, rows, progress, .. } = &*self.running;
+        let mut progress = progress.clone();
+        loop {
+            let head = events.head().await?;
+            let there = |progress: &Progress| {
+                let ended = matches!(progress.state, SagaState::Failed { .. } | SagaState::Stopped);
+                ended || progress.scanned.position >= head.position
+            };
+            let stopped = |why: &str| SagaError::Stopped { saga: name, why: why.to_owned() };
+            let state = progress.wait_for(there).await.map_err(|_| stopped("it was dropped"))?.state.clone();
+            match state {
+                SagaState::Failed { error } => return Err(stopped(&error)),
+                SagaState::Stopped => return Err(stopped("it was shut down")),
+                SagaState::CatchingUp | SagaState::Live => {}
+            }
+            let work = rows.after(head).scan(&WORK).limit(1).await?;
+            if work.is_empty() && events.head().await? == head {
+                return Ok(());
+            }
+            sleep(STALE_PAUSE).await;
+        }
+    }
+}
+
+impl fmt::Debug for SagaHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SagaHandle").field("name", &self.running.name).finish_non_exhaustive()
+    }
+}
