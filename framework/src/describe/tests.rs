@@ -196,7 +196,7 @@ fn a_document_is_compared_and_written_when_asked() {
     described().check_in(&path, Mode::Compare).unwrap();
 
     let mut other = described();
-    other.consumer("projection", "accounts", 2, &[]);
+    other.consumer("projection", "accounts", 2, &[], &CommandSet::default());
     let said = other.check_in(&path, Mode::Compare).unwrap_err();
     assert!(said.contains("is out of date: line "), "{said}");
     assert!(said.contains("is `  event_account_account_opened --> projection_accounts`, and should be"), "{said}");
