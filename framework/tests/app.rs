@@ -135,3 +135,57 @@ async fn what_cannot_be_wired_is_refused() {
     let said = twice.unwrap_err().to_string();
     assert_eq!(said, "two projections are called `counts`; rename one of them");
 }
+
+#[tokio::test]
+async fn an_app_is_described_as_it_is_wired() {
+    let outbox = outbox(&MemoryPublisher::new()).publishes("counters.counted.v1");
+    let wired = App::open(Store::memory()).command::<Counter, Count>().projection(Counts).outbox(outbox);
+    let described = wired.describe();
+    assert_eq!(
+        described.to_string(),
+        r#"```mermaid
+flowchart LR
+  command_count(["count"])
+  aggregate_Counter["Counter"]
+  subgraph category_counter["counter"]
+    event_counter_counted("counted")
+  end
+  projection_counts[("counts")]
+  outbox_memory>"memory"]
+  public_counters_counted_v1("counters.counted.v1")
+  command_count --> aggregate_Counter
+  aggregate_Counter --> event_counter_counted
+  event_counter_counted --> projection_counts
+  event_counter_counted --> outbox_memory
+  outbox_memory --> public_counters_counted_v1
+```
+
+## Commands
+
+| command | aggregate | events of |
+|---|---|---|
+| `count` | Counter | `counter` |
+
+## Events
+
+| category | event | version | payload | tags |
+|---|---|---|---|---|
+| `counter` | `counted` | 1 | `steps: u64` |  |
+
+## Projections
+
+| projection | version | follows |
+|---|---|---|
+| `counts` | 1 | all of `counter` |
+
+## Outboxes
+
+| destination | maps | publishes |
+|---|---|---|
+| `memory` | all of `counter` | `counters.counted.v1` |
+"#
+    );
+    let app = wired.start().await.unwrap();
+    assert_eq!(app.describe(), described);
+    app.shutdown().await.unwrap();
+}

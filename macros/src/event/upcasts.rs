@@ -64,8 +64,7 @@ fn through(version: u16, first: &Written, all: &[(u16, &Written)]) -> Result<Vec
         let name = next.to_token_stream().to_string();
         let Some((newer, step)) = all.iter().find(|(_, other)| other.from.to_token_stream().to_string() == name) else {
             let wrong = format!(
-                "`via` names the shape of a newer version, which has an upcast too: add upcast(version = {}, from = {name})",
-                at + 1
+                "`via` names the shape of a newer version, which needs an upcast of its own: upcast(from = {name})"
             );
             return Err(Error::new(next.span(), wrong));
         };
