@@ -20,8 +20,10 @@ mod key_value;
 mod table;
 
 mod blocking;
-mod model;
 mod options;
+mod parking;
+
+mod model;
 
 mod embedded;
 
@@ -33,9 +35,13 @@ mod applier;
 
 mod status;
 
+mod unparking;
+
 mod runner;
 
 mod rebuild;
+
+mod control;
 
 mod handle;
 mod running;
@@ -47,15 +53,18 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use control::ProjectionControl;
 pub use embedded::{Embedded, Scan, ScanSource, Tx, View};
 pub use handle::{ViewError, ViewHandle};
 pub use key::{Descending, KeyPrefix, ViewKey};
 pub use key_value::{Batch, Change, KeyValueStore, MemoryKeyValue, Rows, VisitRow};
 pub use model::{ApplyError, ModelError, Projection, ReadModel};
 pub use options::ProjectionOptions;
+pub use parking::{OnFailure, Parked, ParkedCount};
 pub use rebuild::{Rebuild, RebuildError, Rebuilt};
 pub use running::Projections;
 pub use set::{ProjectionSet, StartError};
-pub use status::{Progress, ProjectionState, ProjectionStatus};
+pub use status::{Progress, ProjectionState, ProjectionStatus, UnknownProjection};
 pub use table::{RowError, Table};
 pub use testing::{GivenEvent, GivenView, given_view};
+pub use unparking::ParkedError;

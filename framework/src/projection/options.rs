@@ -15,7 +15,8 @@ pub struct ProjectionOptions {
     /// Events per transaction of a rebuild, about: rows that change often are written once per transaction. Default:
     /// 16,384. Since 0.1.
     pub rebuild_batch_events: usize,
-    /// How often one event is tried, the first time included, before the projection stops at it. Default: 6. Since 0.1.
+    /// How often one event is tried, the first time included, before the projection stops at it or parks its key; a
+    /// projection may say otherwise: [`OnFailure`](super::OnFailure). Default: 6. Since 0.1.
     pub attempts_max: u32,
     /// The wait before the second attempt, give or take half of it; it doubles with every further one. Default: 100 ms,
     /// with six attempts about three seconds in all. Since 0.1.
@@ -43,5 +44,5 @@ impl Default for ProjectionOptions {
 /// The time over which rates are measured.
 pub(super) const RATE_WINDOW: Duration = Duration::from_secs(5);
 
-/// Messages to a runner that wait: there is one rebuild at a time for each projection.
+/// Messages to a runner that wait. Each sender waits for its answer.
 pub(super) const CONTROL_QUEUE: usize = 1;

@@ -17,11 +17,12 @@ use tokio::{
 use tracing::Instrument;
 
 use super::{
-    applier::{Applier, Halt},
+    applier::{Applier, Halt, Step},
     feed::Feed,
     instance::{Failure, Instance, chain},
-    runner::TakeOver,
-    status::{Progress, per_second},
+    parking::ParkedKeys,
+    runner::{Control, TakeOver},
+    status::{Progress, UnknownProjection, per_second},
 };
 
 /// A rebuild in progress; await it for its end. Dropping it cancels it: the live view stays as it is.
@@ -52,13 +53,8 @@ pub struct Rebuilt {
 #[non_exhaustive]
 pub enum RebuildError {
     /// There is no such projection.
-    #[error("there is no projection `{name}`; registered are: {registered}")]
-    Unknown {
-        /// The name that was asked for.
-        name: String,
-        /// The names that there are.
-        registered: String,
-    },
+    #[error(transparent)]
+    Unknown(#[from] UnknownProjection),
     /// Another rebuild of the same view is in progress. Wait for it, or cancel it by dropping it.
     #[error("the view `{name}` is being rebuilt already")]
     InProgress {
@@ -95,6 +91,15 @@ impl fmt::Display for At {
 }
 
 impl Rebuild {
+    /// One that never began.
+    pub(super) fn refused(unknown: UnknownProjection) -> Self {
+        let (done, answer) = oneshot::channel();
+        let name = unknown.name.clone();
+        drop(done.send(Err(unknown.into())));
+        let (progress, cancel) = (watch::channel(Progress::START).1, watch::channel(false).0);
+        Self { name, progress, done: answer, _cancel: cancel }
+    }
+
     /// How far it is, as it goes on.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
@@ -159,7 +164,7 @@ pub(super) struct Replay {
     pub(super) instance: Arc<dyn Instance>,
     pub(super) events: Arc<dyn EventStore>,
     pub(super) applier: Applier,
-    pub(super) control: mpsc::Sender<TakeOver>,
+    pub(super) control: mpsc::Sender<Control>,
     pub(super) progress: watch::Sender<Progress>,
 }
 
@@ -212,7 +217,12 @@ impl Replay {
                 () = self.applier.stop.told() => return Err(Halt::Stopped),
                 fed = feed.next() => fed?,
             };
-            self.applier.apply(shadow, head, &fed.events, |committed, _| cursor = committed).await?;
+            let tell = |step: Step<'_>| {
+                if let Step::Committed(committed, ..) = step {
+                    cursor = committed;
+                }
+            };
+            self.applier.apply(shadow, head, &fed.events, &mut ParkedKeys::default(), tell).await?;
             head = self.events.head().await?;
             let left = head.position.get().saturating_sub(cursor.position.get());
             if fed.caught_up || left < self.applier.options.live_batch_events as u64 {
@@ -227,7 +237,7 @@ impl Replay {
         let (reply, answer) = oneshot::channel();
         let asked = TakeOver { shadow: Arc::clone(shadow), reply };
         // A runner that is gone was shut down.
-        self.control.send(asked).await.map_err(|_| Halt::Stopped)?;
+        self.control.send(Control::TakeOver(asked)).await.map_err(|_| Halt::Stopped)?;
         answer.await.map_err(|_| Halt::Stopped)?.map_err(Halt::Failed)
     }
 }

@@ -10,12 +10,20 @@ use tokio::{
 use tracing::Instrument;
 
 use super::{
-    applier::{Applier, Halt},
+    applier::{Applier, Halt, Step},
     feed::{Fed, Feed},
-    instance::{Failure, Instance, chain},
+    instance::{Failure, Instance, chain, parked_keys},
     model::ModelError,
+    parking::{ParkedCount, ParkedKeys},
     status::{ProjectionState, Published, Rate},
+    unparking::{ParkedRequest, Unparking},
 };
+
+/// What a runner is asked to do between two of its batches.
+pub(super) enum Control {
+    TakeOver(TakeOver),
+    Parked(ParkedRequest),
+}
 
 /// A rebuilt instance that is to replace the live one. The answer is the cursor that it had then.
 pub(super) struct TakeOver {
@@ -29,8 +37,10 @@ pub(super) struct Runner {
     pub(super) events: Arc<dyn EventStore>,
     pub(super) applier: Applier,
     pub(super) published: watch::Sender<Published>,
-    pub(super) control: mpsc::Receiver<TakeOver>,
+    pub(super) control: mpsc::Receiver<Control>,
     pub(super) rate: Rate,
+    /// What is parked in the instance.
+    pub(super) parked: ParkedKeys,
 }
 
 impl From<ModelError> for Halt {
@@ -75,13 +85,21 @@ impl Runner {
         let head = self.events.head().await?;
         let cursor = self.instance.cursor().await?;
         let readable = self.instance.is_live().await?;
-        self.publish(|published| *published = Published::new(cursor, readable));
+        self.parked = parked_keys(&*self.instance).await?;
+        let parked = self.parked.count();
+        self.publish(|published| published.begin(cursor, readable, parked));
         let mut feed = Feed::open(&*self.events, cursor, self.applier.options.live_batch_events).await?;
         loop {
             let fed = tokio::select! {
                 biased;
                 () = self.applier.stop.told() => return Err(Halt::Stopped),
-                Some(asked) = self.control.recv() => return Ok(asked),
+                Some(asked) = self.control.recv() => match asked {
+                    Control::TakeOver(asked) => return Ok(asked),
+                    Control::Parked(asked) => {
+                        self.answer(asked).await;
+                        continue;
+                    }
+                },
                 fed = feed.next() => fed?,
             };
             self.take(head, &fed).await?;
@@ -91,9 +109,9 @@ impl Runner {
 
     /// Applies a batch and notes what that changes for readers.
     async fn take(&mut self, head: Cursor, fed: &Fed) -> Result<(), Halt> {
-        let Self { published, rate, .. } = self;
-        let committed = |cursor, events| note_commit(published, rate, cursor, events);
-        self.applier.apply(&*self.instance, head, &fed.events, committed).await?;
+        let Self { published, rate, parked, .. } = self;
+        let tell = |step: Step<'_>| note(published, rate, &step);
+        self.applier.apply(&*self.instance, head, &fed.events, parked, tell).await?;
         let (readable, seen) = {
             let published = self.published.borrow();
             (published.readable, published.cursor.position)
@@ -116,14 +134,36 @@ impl Runner {
     /// Says what is wrong and waits for a rebuild; `None` when the end comes first.
     async fn failed(&mut self, failure: Failure) -> Option<TakeOver> {
         let position = failure.at.map(|(_, position)| position);
-        let name = self.applier.name;
-        tracing::error!(projection = name, ?position, error = failure.error, "the projection has stopped");
-        self.publish(|published| published.state = ProjectionState::Failed { position, error: failure.error });
-        tokio::select! {
-            biased;
-            () = self.applier.stop.told() => None,
-            asked = self.control.recv() => asked,
+        let (name, error) = (self.applier.name, failure.error);
+        tracing::error!(projection = name, ?position, error, "the projection has stopped");
+        self.publish(|published| {
+            published.last_error = Some(error.as_str().into());
+            published.state = if failure.foreign {
+                ProjectionState::Foreign { error }
+            } else {
+                ProjectionState::Failed { position, error }
+            };
+        });
+        loop {
+            let asked = tokio::select! {
+                biased;
+                () = self.applier.stop.told() => return None,
+                asked = self.control.recv() => asked?,
+            };
+            match asked {
+                Control::TakeOver(asked) => return Some(asked),
+                Control::Parked(asked) => self.answer(asked).await,
+            }
         }
+    }
+
+    /// Does what people want done about parked events.
+    async fn answer(&mut self, asked: ParkedRequest) {
+        let (name, now) = (self.applier.name, self.applier.env.now());
+        let (instance, events) = (&*self.instance, &*self.events);
+        Unparking { name, instance, events, parked: &mut self.parked, now }.answer(asked).await;
+        let parked = self.parked.count();
+        self.publish(|published| published.parked = parked);
     }
 
     /// Puts a rebuilt instance in the place of the live one, or leaves everything as it is.
@@ -144,9 +184,15 @@ impl Runner {
         // Readers have seen the view at `live`: the new one must not be behind that.
         if live.fits(&head) && cursor.position < live.position {
             let mut feed = Feed::open(&*self.events, cursor, self.applier.options.live_batch_events).await?;
+            let (mut strict, mut parked) = (self.applier.strict(), ParkedKeys::default());
             while cursor.position < live.position {
                 let fed = feed.next().await?;
-                self.applier.apply(&**shadow, head, &fed.events, |committed, _| cursor = committed).await?;
+                let tell = |step: Step<'_>| {
+                    if let Step::Committed(committed, ..) = step {
+                        cursor = committed;
+                    }
+                };
+                strict.apply(&**shadow, head, &fed.events, &mut parked, tell).await?;
             }
         }
         shadow.promote().await?;
@@ -158,7 +204,7 @@ impl Runner {
             let (name, error) = (self.applier.name, chain(&error));
             tracing::warn!(projection = name, error, "the instance before is dropped when the view is next opened");
         }
-        self.publish(|published| *published = Published::new(cursor, true));
+        self.publish(|published| published.begin(cursor, true, ParkedCount::default()));
         tracing::info!(projection = self.applier.name, position = %cursor.position, "the rebuilt view is in place");
         Ok(cursor)
     }
@@ -168,11 +214,18 @@ impl Runner {
     }
 }
 
-fn note_commit(published: &watch::Sender<Published>, rate: &mut Rate, cursor: Cursor, events: usize) {
-    let rate = rate.add(events as u64);
-    published.send_modify(|published| {
-        published.cursor = cursor;
-        published.rate = rate;
-        published.at = Instant::now();
+/// Notes a step of the applier.
+fn note(published: &watch::Sender<Published>, rate: &mut Rate, step: &Step<'_>) {
+    published.send_modify(|published| match step {
+        Step::Committed(cursor, events, parked) => {
+            published.cursor = *cursor;
+            published.parked = *parked;
+            published.rate = rate.add(*events as u64);
+            published.at = Instant::now();
+        }
+        Step::Failed(failure) => {
+            published.errors += 1;
+            published.last_error = Some(failure.error.as_str().into());
+        }
     });
 }

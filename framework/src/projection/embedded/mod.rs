@@ -1,6 +1,7 @@
 //! The embedded read model: rows in an ordered key-value store in the same process.
 
 mod keys;
+mod parked;
 mod scan;
 mod tx;
 mod view;
@@ -15,6 +16,7 @@ use super::{
     blocking::blocking,
     key_value::{Batch, KeyValueStore, Rows, behind_prefix, read_rows},
     model::{ModelError, ReadModel},
+    parking::Parked,
 };
 
 pub use scan::{Scan, ScanSource};
@@ -76,16 +78,18 @@ impl Embedded {
         instances: &[(u32, InstanceRow)],
     ) -> Result<Self, StoreError> {
         let number = instances.iter().map(|(number, _)| *number).max().unwrap_or_default().saturating_add(1);
-        let row = encode(&InstanceRow { version, cursor: Cursor::START })?;
+        let row = encode(&InstanceRow { version, cursor: Cursor::START, commits: 0 })?;
         key_value.write(Batch::new().put(keys::instance(name, number), row))?;
         Ok(Self { key_value, name, version, number })
     }
 
     fn drop_instances(&self, numbers: impl Iterator<Item = u32>) -> Result<(), StoreError> {
         let batch = numbers.fold(Batch::new(), |batch, number| {
-            let rows = keys::rows(self.name, number);
-            let end = behind_prefix(&rows).unwrap_or_default();
-            batch.delete(keys::instance(self.name, number)).delete_range(rows..end)
+            let all = [keys::rows(self.name, number), keys::all_parked(self.name, number)];
+            all.into_iter().fold(batch.delete(keys::instance(self.name, number)), |batch, prefix| {
+                let end = behind_prefix(&prefix).unwrap_or_default();
+                batch.delete_range(prefix..end)
+            })
         });
         if batch.changes.is_empty() { Ok(()) } else { self.key_value.write(batch) }
     }
@@ -132,8 +136,9 @@ impl Embedded {
 
     pub(super) fn commit_now(tx: Tx, cursor: Cursor) -> Result<(), StoreError> {
         let (model, began) = (tx.model.clone(), tx.began.clone());
-        let (key, row) =
-            (keys::instance(model.name, model.number), encode(&InstanceRow { version: model.version, cursor })?);
+        let before = began.as_deref().map(decode::<InstanceRow>).transpose()?.map_or(0, |row| row.commits);
+        let key = keys::instance(model.name, model.number);
+        let row = encode(&InstanceRow { version: model.version, cursor, commits: before.wrapping_add(1) })?;
         // A transaction that was dropped while it was being committed may still come through. The guard keeps this one
         // from applying the same events once more on top of it.
         model.key_value.write(tx.into_changes().put(key.clone(), row).only_if(key, began))
@@ -164,8 +169,8 @@ impl ReadModel for Embedded {
     type Tx = Tx;
 
     async fn cursor(&self) -> Result<Cursor, ModelError> {
-        let model = self.clone();
-        Ok(blocking(move || model.cursor_now()).await?)
+        // A point read of a row that was just written: not worth a change of threads.
+        Ok(self.cursor_now()?)
     }
 
     async fn is_live(&self) -> Result<bool, ModelError> {
@@ -174,7 +179,7 @@ impl ReadModel for Embedded {
     }
 
     async fn begin(&self) -> Result<Tx, ModelError> {
-        // A point read of a row that was just written: not worth a change of threads.
+        // As for the cursor.
         Ok(self.begin_now()?)
     }
 
@@ -195,6 +200,22 @@ impl ReadModel for Embedded {
     async fn discard(&self) -> Result<(), ModelError> {
         let model = self.clone();
         Ok(blocking(move || model.discard_now()).await?)
+    }
+
+    const PARKS: bool = true;
+
+    async fn park(tx: &mut Tx, parked: &Parked) -> Result<(), ModelError> {
+        Ok(tx.park(parked)?)
+    }
+
+    async fn unpark(tx: &mut Tx, key: &str, position: Position) -> Result<(), ModelError> {
+        tx.unpark(key, position);
+        Ok(())
+    }
+
+    async fn parked(&self, after: Option<(&str, Position)>, limit: usize) -> Result<Vec<Parked>, ModelError> {
+        let (model, after) = (self.clone(), after.map(|(key, position)| (key.to_owned(), position)));
+        Ok(blocking(move || model.parked_now(after, limit)).await?)
     }
 }
 

@@ -108,6 +108,11 @@ impl Tx {
         Scan::new(self, *table)
     }
 
+    /// Puts or deletes something that is no row of a table.
+    pub(super) fn write_raw(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.written.insert(key, value);
+    }
+
     /// What is to be written.
     pub(super) fn into_changes(self) -> Batch {
         let changes = self.written.into_iter().map(|(key, value)| match value {

@@ -11,6 +11,7 @@ mod failures;
 mod given;
 mod keys;
 mod models;
+mod parking;
 mod reading;
 mod rebuilds;
 mod tables;
