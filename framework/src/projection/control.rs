@@ -15,11 +15,13 @@ use tokio::{
 
 use super::{
     applier::{Applier, Stop},
-    instance::Instance,
+    instance::{Instance, chain},
     key_value::KeyValueStore,
-    options::ProjectionOptions,
+    model::{Kept, ModelError},
+    options::{ProjectionOptions, RebuildOptions},
     parking::Parked,
-    rebuild::{Rebuild, RebuildError, Replay},
+    rebuild::{Rebuild, RebuildError},
+    replay::{Origin, Replay},
     runner::Control,
     status::{Progress, ProjectionStatus, Published},
     unparking::{ParkedError, ParkedRequest},
@@ -54,37 +56,22 @@ pub(super) struct Entry {
     pub(super) applier: Applier,
     pub(super) published: watch::Receiver<Published>,
     pub(super) control: mpsc::Sender<Control>,
-    /// The last rebuild; it is in progress as long as its sender is there.
-    pub(super) rebuild: Mutex<Option<watch::Receiver<Progress>>>,
+    /// The last rebuild.
+    pub(super) rebuild: Mutex<Option<Rebuilding>>,
+}
+
+/// A rebuild as others see it. It is in progress as long as its sender of progress is there.
+pub(super) struct Rebuilding {
+    progress: watch::Receiver<Progress>,
+    paused: watch::Sender<bool>,
+    cancel: watch::Sender<bool>,
 }
 
 impl Entry {
-    fn rebuild_in_progress(&self) -> Option<Progress> {
-        in_progress(self.rebuild.lock().unwrap_or_else(PoisonError::into_inner).as_ref())
+    fn with_rebuild<T>(&self, look: impl FnOnce(&Rebuilding) -> T) -> Option<T> {
+        let rebuild = self.rebuild.lock().unwrap_or_else(PoisonError::into_inner);
+        rebuild.as_ref().filter(|rebuild| rebuild.progress.has_changed().is_ok()).map(look)
     }
-
-    /// The work of a rebuild, unless there is one in progress.
-    fn begin_rebuild(
-        &self,
-        events: Arc<dyn EventStore>,
-        progress: watch::Sender<Progress>,
-        cancelled: watch::Receiver<bool>,
-    ) -> Result<Replay, RebuildError> {
-        let mut rebuild = self.rebuild.lock().unwrap_or_else(PoisonError::into_inner);
-        if in_progress(rebuild.as_ref()).is_some() {
-            return Err(RebuildError::InProgress { name: self.name.to_owned() });
-        }
-        *rebuild = Some(progress.subscribe());
-        let stop = Stop { this: Some(cancelled), ..self.applier.stop.clone() };
-        let applier = Applier { stop, ..self.applier.strict() };
-        let (instance, control) = (Arc::clone(&self.instance), self.control.clone());
-        Ok(Replay { instance, events, applier, control, progress })
-    }
-}
-
-fn in_progress(rebuild: Option<&watch::Receiver<Progress>>) -> Option<Progress> {
-    let progress = rebuild.filter(|progress| progress.has_changed().is_ok())?;
-    Some(*progress.borrow())
 }
 
 /// One running projection: how far it is, to rebuild it, to do something about what it parked. Cheap to clone.
@@ -110,7 +97,13 @@ impl ProjectionControl {
         let published = self.entry.published.borrow().clone();
         let lag_time = self.lag_time(published.cursor, head).await?;
         let Entry { name, version, .. } = *self.entry;
-        Ok(published.status(name, version, head, lag_time, self.entry.rebuild_in_progress()))
+        Ok(published.status(
+            name,
+            version,
+            head,
+            lag_time,
+            self.entry.with_rebuild(|rebuild| *rebuild.progress.borrow()),
+        ))
     }
 
     /// The age of the first event behind the cursor.
@@ -126,20 +119,110 @@ impl ProjectionControl {
 
     /// Rebuilds the view from the whole log, beside the live one, and then puts it in its place in one step. It begins at
     /// once; await it for its end, or drop it to cancel it.
-    pub fn rebuild(&self) -> Rebuild {
+    ///
+    /// It goes on after a restart, with what it had filled: the projection's code must be the same then. Whoever changes
+    /// it increments [`VERSION`](super::Projection::VERSION), or cancels the rebuild and begins another.
+    pub fn rebuild(&self, options: RebuildOptions) -> Rebuild {
+        if options.keep_previous && !self.entry.instance.can_keep() {
+            return self.refused(RebuildError::CannotKeep { name: self.name().to_owned() });
+        }
+        self.begin(Origin::Fresh, options, false)
+    }
+
+    /// Puts the view back that was live before the last rebuild and was
+    /// [kept](RebuildOptions::keep_previous), once it has caught up beside the live one: readers never see an older state
+    /// than before. The one that it replaces is kept in its turn. Progress, pause and cancelling are as for a rebuild, but a
+    /// shutdown cancels it.
+    ///
+    /// # Errors
+    /// [`RebuildError::NoPrevious`] when there is none, and when awaited, what there is for a rebuild. What cannot be
+    /// applied to it is dealt with as the projection does: see [`Projection::on_failure`](super::Projection::on_failure).
+    pub async fn roll_back(&self) -> Result<Rebuild, RebuildError> {
+        let previous = self.previous().await?;
+        Ok(self.begin(Origin::Previous(previous), RebuildOptions::default().keep_previous(), false))
+    }
+
+    /// Drops the view that was kept to roll back to.
+    ///
+    /// # Errors
+    /// [`RebuildError::NoPrevious`] when there is none; [`RebuildError::InProgress`] while a rebuild or rollback is.
+    pub async fn release_previous(&self) -> Result<(), RebuildError> {
+        let previous = self.previous().await?;
+        if self.entry.with_rebuild(|_| ()).is_some() {
+            return Err(RebuildError::InProgress { name: self.name().to_owned() });
+        }
+        previous.discard().await.map_err(|error| self.failed(&error))
+    }
+
+    async fn previous(&self) -> Result<Arc<dyn Instance>, RebuildError> {
+        let kept = self.entry.instance.kept().await.map_err(|error| self.failed(&error))?;
+        let previous = kept.into_iter().find(|(_, why)| *why == Kept::Previous).map(|(previous, _)| previous);
+        previous.ok_or_else(|| RebuildError::NoPrevious { name: self.name().to_owned() })
+    }
+
+    fn failed(&self, error: &ModelError) -> RebuildError {
+        RebuildError::Failed { name: self.name().to_owned(), position: None, error: chain(error) }
+    }
+
+    /// Pauses the rebuild in progress after the batch that it is at, also across restarts; `false` if there is none.
+    #[must_use]
+    pub fn pause_rebuild(&self) -> bool {
+        self.entry.with_rebuild(|rebuild| rebuild.paused.send_replace(true)).is_some()
+    }
+
+    /// Lets a paused rebuild go on; `false` if there is none in progress.
+    #[must_use]
+    pub fn resume_rebuild(&self) -> bool {
+        self.entry.with_rebuild(|rebuild| rebuild.paused.send_replace(false)).is_some()
+    }
+
+    /// Cancels the rebuild in progress, whoever began it: the live view stays as it is, nothing is left of the other; `false`
+    /// if there is none.
+    #[must_use]
+    pub fn cancel_rebuild(&self) -> bool {
+        self.entry.with_rebuild(|rebuild| rebuild.cancel.send_replace(true)).is_some()
+    }
+
+    /// Goes on with a rebuild that was interrupted by the end of the service.
+    pub(super) async fn take_up(&self) -> Result<(), ModelError> {
+        for (begun, why) in self.entry.instance.kept().await? {
+            if let Kept::Rebuild { options, paused } = why {
+                tracing::info!(projection = self.name(), paused, "an interrupted rebuild goes on");
+                self.begin(Origin::Begun(begun), options, paused).detach();
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, origin: Origin, options: RebuildOptions, paused: bool) -> Rebuild {
         let (progress, seen) = watch::channel(Progress::START);
         let (cancel, cancelled) = watch::channel(false);
+        let (pause, paused) = watch::channel(paused);
         let (done, answer) = oneshot::channel();
-        match self.entry.begin_rebuild(Arc::clone(&self.inner.events), progress, cancelled) {
-            Ok(replay) => drop(self.inner.lock_tasks().spawn(async move {
-                // The replay and its sender of progress are gone when the answer is there: then another may begin.
-                let result = replay.run().await;
-                // Nobody waits for the answer of a rebuild that was cancelled.
-                drop(done.send(result));
-            })),
-            Err(refused) => drop(done.send(Err(refused))),
+        let Entry { instance, applier, control, rebuild, .. } = &*self.entry;
+        let mut rebuild = rebuild.lock().unwrap_or_else(PoisonError::into_inner);
+        if rebuild.as_ref().is_some_and(|rebuild| rebuild.progress.has_changed().is_ok()) {
+            return self.refused(RebuildError::InProgress { name: self.name().to_owned() });
         }
-        Rebuild { name: self.name().to_owned(), progress: seen, done: answer, _cancel: cancel }
+        *rebuild = Some(Rebuilding { progress: seen.clone(), paused: pause, cancel: cancel.clone() });
+        let stop = Stop { this: Some(cancelled), ..applier.stop.clone() };
+        let applier = match origin {
+            Origin::Previous(_) => Applier { stop, ..applier.clone() },
+            Origin::Fresh | Origin::Begun(_) => Applier { stop, ..applier.strict() },
+        };
+        let (instance, events) = (Arc::clone(instance), Arc::clone(&self.inner.events));
+        let replay = Replay { origin, instance, options, events, applier, control: control.clone(), progress, paused };
+        self.inner.lock_tasks().spawn(async move {
+            // The replay and its sender of progress are gone when the answer is there: then another may begin.
+            let result = replay.run().await;
+            // Nobody waits for the answer of a rebuild that was cancelled.
+            drop(done.send(result));
+        });
+        Rebuild { name: self.name().to_owned(), progress: seen, done: answer, cancel: Some(cancel) }
+    }
+
+    fn refused(&self, error: RebuildError) -> Rebuild {
+        Rebuild::refused(self.name(), error)
     }
 
     /// The parked events behind `after`, the last of the page before, at most `limit`: key by key, and by position within

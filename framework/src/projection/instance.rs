@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 
 use super::{
-    model::{ModelError, Projection, ReadModel},
+    model::{Kept, ModelError, Projection, ReadModel},
     parking::{OnFailure, Parked, ParkedKeys},
 };
 use crate::event::Recorded;
@@ -47,7 +47,11 @@ pub(super) trait Instance: Send + Sync {
     async fn cursor(&self) -> Result<Cursor, ModelError>;
     async fn is_live(&self) -> Result<bool, ModelError>;
     async fn shadow(&self) -> Result<Arc<dyn Instance>, ModelError>;
-    async fn promote(&self) -> Result<(), ModelError>;
+    async fn promote(&self, keep_previous: bool) -> Result<(), ModelError>;
+    async fn keep(&self, why: Kept) -> Result<(), ModelError>;
+    async fn kept(&self) -> Result<Vec<(Arc<dyn Instance>, Kept)>, ModelError>;
+    /// Whether the read model can keep instances.
+    fn can_keep(&self) -> bool;
     async fn discard(&self) -> Result<(), ModelError>;
 }
 
@@ -128,6 +132,10 @@ pub(super) struct Bound<P: Projection> {
 }
 
 impl<P: Projection> Bound<P> {
+    fn beside(&self, model: P::Model) -> Arc<dyn Instance> {
+        Arc::new(Self { projection: Arc::clone(&self.projection), model })
+    }
+
     async fn begin(&self) -> Result<Transaction<P>, Failure> {
         self.model.begin().await.map_err(|error| Failure::of(&error))
     }
@@ -273,12 +281,24 @@ impl<P: Projection> Instance for Bound<P> {
     }
 
     async fn shadow(&self) -> Result<Arc<dyn Instance>, ModelError> {
-        let model = self.model.shadow().await?;
-        Ok(Arc::new(Self { projection: Arc::clone(&self.projection), model }))
+        Ok(self.beside(self.model.shadow().await?))
     }
 
-    async fn promote(&self) -> Result<(), ModelError> {
-        self.model.promote().await
+    async fn promote(&self, keep_previous: bool) -> Result<(), ModelError> {
+        if keep_previous { self.model.promote_keeping().await } else { self.model.promote().await }
+    }
+
+    async fn keep(&self, why: Kept) -> Result<(), ModelError> {
+        self.model.keep(why).await
+    }
+
+    async fn kept(&self) -> Result<Vec<(Arc<dyn Instance>, Kept)>, ModelError> {
+        let kept = self.model.kept().await?;
+        Ok(kept.into_iter().map(|(model, why)| (self.beside(model), why)).collect())
+    }
+
+    fn can_keep(&self) -> bool {
+        P::Model::KEEPS
     }
 
     async fn discard(&self) -> Result<(), ModelError> {

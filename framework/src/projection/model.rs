@@ -8,8 +8,10 @@ use std::{
 };
 
 use annalist_core::{Cursor, Position, RecordedEvent, StoreError};
+use serde::{Deserialize, Serialize};
 
 use super::{
+    options::RebuildOptions,
     parking::{OnFailure, Parked},
     table::RowError,
 };
@@ -112,12 +114,36 @@ pub trait ReadModel: Clone + Send + Sync + 'static {
     fn shadow(&self) -> impl Future<Output = Result<Self, ModelError>> + Send;
 
     /// Makes this instance the one that readers see, in one atomic step, and then drops the one that they saw before, of
-    /// whichever version. If that second part fails it is made up for when the model is next opened. Others stay: a
-    /// rebuild may be filling one.
+    /// whichever version, and one that was kept as [`Kept::Previous`]. If that second part fails it is made up for when the
+    /// model is next opened. Others stay: a rebuild may be filling one.
     fn promote(&self) -> impl Future<Output = Result<(), ModelError>> + Send;
 
     /// Drops this instance, if it is there; the live one refuses.
     fn discard(&self) -> impl Future<Output = Result<(), ModelError>> + Send;
+
+    /// Whether it can keep instances beside the live one for later: the three methods below are there then. Without it a
+    /// rebuild begins again after a restart, and one cannot roll back.
+    const KEEPS: bool = false;
+
+    /// Notes durably why this instance is kept, replacing an earlier note: opening the model does not remove it, unless it
+    /// is an unfinished rebuild of another version. The note goes when the instance is promoted or dropped.
+    ///
+    /// For a database: a column of the table of instances, with the note as JSON.
+    fn keep(&self, why: Kept) -> impl Future<Output = Result<(), ModelError>> + Send {
+        let _ = why;
+        ready(Err(ModelError::CannotKeep))
+    }
+
+    /// The instances of this projection and version that are kept, and why.
+    fn kept(&self) -> impl Future<Output = Result<Vec<(Self, Kept)>, ModelError>> + Send {
+        ready(if Self::KEEPS { Err(ModelError::CannotKeep) } else { Ok(Vec::new()) })
+    }
+
+    /// [`ReadModel::promote`], but the instance that readers saw before is kept as [`Kept::Previous`], which is noted in the
+    /// same step.
+    fn promote_keeping(&self) -> impl Future<Output = Result<(), ModelError>> + Send {
+        ready(Err(ModelError::CannotKeep))
+    }
 
     /// Whether it can keep parked events: the three methods below are there then.
     const PARKS: bool = false;
@@ -156,6 +182,22 @@ pub trait ReadModel: Clone + Send + Sync + 'static {
     fn is_outage(error: &(dyn Error + 'static)) -> bool {
         matches!(error.downcast_ref(), Some(RowError::Store(_))) || error.is::<StoreError>()
     }
+}
+
+/// Why an instance that is not the live one is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Kept {
+    /// A rebuild fills it, and goes on with it after a restart.
+    Rebuild {
+        /// How.
+        options: RebuildOptions,
+        /// Whether it waits until it is told to go on.
+        paused: bool,
+    },
+    /// It was live before the one that is, and one may roll back to it.
+    Previous,
 }
 
 /// Why a projection could not apply an event: any error, by `?`.
@@ -201,6 +243,9 @@ pub enum ModelError {
     /// A row could not be read or written.
     #[error(transparent)]
     Row(#[from] RowError),
+    /// It keeps no instances beside the live one.
+    #[error("this read model keeps no instances beside the live one")]
+    CannotKeep,
     /// It keeps no parked events. Use a read model that does, or let the projection stop at what it cannot apply.
     #[error("this read model keeps no parked events")]
     CannotPark,

@@ -41,6 +41,32 @@ impl Default for ProjectionOptions {
     }
 }
 
+/// How a rebuild works: as quickly as it can, unless it is told otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct RebuildOptions {
+    /// It replays at most so many events in a second, on average. Default: no limit. Since 0.1.
+    pub events_per_second_max: Option<u32>,
+    /// The view that it replaces is kept, so that one can roll back to it, until it is released or the next view comes
+    /// into place. It costs its space and nothing else: it does not follow the log. Default: no. Since 0.1.
+    pub keep_previous: bool,
+}
+
+impl RebuildOptions {
+    /// At most so many events in a second, on average.
+    #[must_use]
+    pub const fn events_per_second_max(self, events: u32) -> Self {
+        Self { events_per_second_max: Some(events), ..self }
+    }
+
+    /// The view that is replaced is kept.
+    #[must_use]
+    pub const fn keep_previous(self) -> Self {
+        Self { keep_previous: true, ..self }
+    }
+}
+
 /// The time over which rates are measured.
 pub(super) const RATE_WINDOW: Duration = Duration::from_secs(5);
 

@@ -28,6 +28,10 @@ pub(super) enum Control {
 /// A rebuilt instance that is to replace the live one. The answer is the cursor that it had then.
 pub(super) struct TakeOver {
     pub(super) shadow: Arc<dyn Instance>,
+    /// What applies the rest to it.
+    pub(super) applier: Applier,
+    /// Whether the instance that it replaces is kept.
+    pub(super) keep_previous: bool,
     pub(super) reply: oneshot::Sender<Result<Cursor, Failure>>,
 }
 
@@ -118,7 +122,7 @@ impl Runner {
         };
         // Filled for the first time: it has everything that was there when it began.
         if !readable && (fed.caught_up || seen >= head.position) {
-            self.instance.promote().await?;
+            self.instance.promote(false).await?;
             tracing::info!(projection = self.applier.name, position = %seen, "the view is complete");
             self.publish(|published| {
                 published.readable = true;
@@ -168,23 +172,29 @@ impl Runner {
 
     /// Puts a rebuilt instance in the place of the live one, or leaves everything as it is.
     async fn take_over(&mut self, asked: TakeOver) {
-        let result = match self.swap_in(&asked.shadow).await {
+        let TakeOver { shadow, applier, keep_previous, reply } = asked;
+        let result = match self.swap_in(&shadow, applier, keep_previous).await {
             Ok(cursor) => Ok(cursor),
             Err(Halt::Stopped) => return,
             Err(Halt::Failed(failure)) => Err(failure),
         };
         // If nobody waits any more there is nobody to tell; the log of the swap stands in the trace.
-        drop(asked.reply.send(result));
+        drop(reply.send(result));
     }
 
-    async fn swap_in(&mut self, shadow: &Arc<dyn Instance>) -> Result<Cursor, Halt> {
+    async fn swap_in(
+        &mut self,
+        shadow: &Arc<dyn Instance>,
+        mut applier: Applier,
+        keep_previous: bool,
+    ) -> Result<Cursor, Halt> {
         let head = self.events.head().await?;
         let live = self.published.borrow().cursor;
         let mut cursor = shadow.cursor().await?;
         // Readers have seen the view at `live`: the new one must not be behind that.
         if live.fits(&head) && cursor.position < live.position {
             let mut feed = Feed::open(&*self.events, cursor, self.applier.options.live_batch_events).await?;
-            let (mut strict, mut parked) = (self.applier.strict(), ParkedKeys::default());
+            let mut parked = parked_keys(&**shadow).await?;
             while cursor.position < live.position {
                 let fed = feed.next().await?;
                 let tell = |step: Step<'_>| {
@@ -192,15 +202,14 @@ impl Runner {
                         cursor = committed;
                     }
                 };
-                strict.apply(&**shadow, head, &fed.events, &mut parked, tell).await?;
+                applier.apply(&**shadow, head, &fed.events, &mut parked, tell).await?;
             }
         }
-        shadow.promote().await?;
+        let readable = self.published.borrow().readable;
+        shadow.promote(keep_previous && readable).await?;
         let before = std::mem::replace(&mut self.instance, Arc::clone(shadow));
         // The live one was dropped with that; one that was being filled for the first time was not.
-        if !self.published.borrow().readable
-            && let Err(error) = before.discard().await
-        {
+        if !readable && let Err(error) = before.discard().await {
             let (name, error) = (self.applier.name, chain(&error));
             tracing::warn!(projection = name, error, "the instance before is dropped when the view is next opened");
         }

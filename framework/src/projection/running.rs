@@ -9,6 +9,7 @@ use super::{
     embedded::Embedded,
     handle::{ViewError, ViewHandle, wait},
     model::Projection,
+    options::RebuildOptions,
     rebuild::Rebuild,
     status::{ProjectionStatus, UnknownProjection},
 };
@@ -105,16 +106,23 @@ impl Projections {
     /// Rebuilds the view of a projection from the whole log, beside the live one, and then puts it in its place in one
     /// step. It begins at once; await it for its end, or drop it to cancel it.
     pub fn rebuild<P: Projection>(&self) -> Rebuild {
-        self.of::<P>().map_or_else(Rebuild::refused, |control| control.rebuild())
+        Self::rebuild_found(P::NAME, self.of::<P>())
     }
 
     /// [`Projections::rebuild`] by the projection's declared name.
     pub fn rebuild_by_name(&self, name: &str) -> Rebuild {
-        self.named(name).map_or_else(Rebuild::refused, |control| control.rebuild())
+        Self::rebuild_found(name, self.named(name))
     }
 
-    /// Stops all projections: each commits the batch that it is at; rebuilds are cancelled and leave no trace. Views can
-    /// still be read until their store is closed.
+    fn rebuild_found(name: &str, found: Result<ProjectionControl, UnknownProjection>) -> Rebuild {
+        match found {
+            Ok(control) => control.rebuild(RebuildOptions::default()),
+            Err(unknown) => Rebuild::refused(name, unknown.into()),
+        }
+    }
+
+    /// Stops all projections: each commits the batch that it is at; rebuilds are interrupted and go on at the next start.
+    /// Views can still be read until their store is closed.
     ///
     /// What is not done within [`ProjectionOptions::shutdown_grace`] is dropped, which rolls it back; `false` says so.
     pub async fn shutdown(&self) -> bool {

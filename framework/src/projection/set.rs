@@ -169,7 +169,11 @@ impl ProjectionSet {
             }));
         }
         let tasks = runners.into_iter().map(Runner::run).collect();
-        Ok(Projections::new(Inner { events, views, options, entries, tasks: Mutex::new(tasks), stop }))
+        let projections = Projections::new(Inner { events, views, options, entries, tasks: Mutex::new(tasks), stop });
+        for control in projections.all() {
+            control.take_up().await.map_err(|source| StartError::Model { name: control.name(), source })?;
+        }
+        Ok(projections)
     }
 }
 

@@ -90,21 +90,24 @@ pub struct Progress {
     pub done: u64,
     /// Events of the log, as far as known.
     pub total: u64,
-    /// Events per second since the beginning.
+    /// Events per second since it began, or went on after a restart.
     pub rate: f64,
     /// Time left at this rate; `None` until there is a rate.
     pub left: Option<Duration>,
+    /// Whether it waits until it is told to go on.
+    pub paused: bool,
 }
 
 impl Progress {
-    pub(super) const START: Self = Self { done: 0, total: 0, rate: 0.0, left: None };
+    pub(super) const START: Self = Self { done: 0, total: 0, rate: 0.0, left: None, paused: false };
 
-    pub(super) fn new(done: Position, total: Position, elapsed: Duration) -> Self {
+    /// Events up to `from` were replayed before.
+    pub(super) fn new(from: Position, done: Position, total: Position, elapsed: Duration) -> Self {
         let (done, total) = (done.get(), total.get().max(done.get()));
-        let rate = per_second(done, elapsed);
+        let rate = per_second(done.saturating_sub(from.get()), elapsed);
         let left =
             (rate > 0.0).then(|| Duration::try_from_secs_f64(float(total - done) / rate).unwrap_or(Duration::MAX));
-        Self { done, total, rate, left }
+        Self { done, total, rate, left, paused: false }
     }
 
     /// Between 0 and 1.
@@ -256,6 +259,7 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} %, {} of {} events, {:.0}/s", self.fraction() * 100.0, self.done, self.total, self.rate)?;
         match self.left {
+            _ if self.paused => f.write_str(", paused"),
             Some(left) => write!(f, ", {} s left", left.as_secs()),
             None => Ok(()),
         }

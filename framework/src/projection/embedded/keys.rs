@@ -3,6 +3,7 @@
 //! ```text
 //! v name 0 l                       the number of the live instance
 //! v name 0 i number                an instance: version of the projection, cursor, commits so far
+//! v name 0 k number                why an instance is kept that is not the live one, as JSON
 //! v name 0 p number key position   an event that the instance set aside: error, attempts, time
 //! v name 0 r number table 0 key    a row of an instance
 //! ```
@@ -52,7 +53,15 @@ pub(super) fn instance(name: &str, number: u32) -> Vec<u8> {
     numbered(name, b'i', number)
 }
 
-/// The number in the key of an instance.
+pub(super) fn all_kept(name: &str) -> Vec<u8> {
+    key(name, b'k')
+}
+
+pub(super) fn kept(name: &str, number: u32) -> Vec<u8> {
+    numbered(name, b'k', number)
+}
+
+/// The number in the key of an instance, or of why it is kept.
 pub(super) fn instance_number(key: &[u8]) -> Option<u32> {
     key.last_chunk().copied().map(u32::from_be_bytes)
 }

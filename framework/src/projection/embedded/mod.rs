@@ -1,5 +1,6 @@
 //! The embedded read model: rows in an ordered key-value store in the same process.
 
+mod kept;
 mod keys;
 mod parked;
 mod scan;
@@ -11,11 +12,11 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 use annalist_core::{Cursor, Direction, Position, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
-use self::keys::InstanceRow;
+use self::{kept::all_kept, keys::InstanceRow};
 use super::{
     blocking::blocking,
     key_value::{Batch, KeyValueStore, Rows, behind_prefix, read_rows},
-    model::{ModelError, ReadModel},
+    model::{Kept, ModelError, ReadModel},
     parking::Parked,
 };
 
@@ -37,8 +38,8 @@ pub struct Embedded {
 
 impl Embedded {
     /// Opens the rows of a projection: the live instance, if it was filled by this version of the projection; otherwise
-    /// the one that this version has begun to fill, or an empty one. What an interrupted rebuild left is removed; the
-    /// live instance of another version stays until this one is promoted.
+    /// the one that this version has begun to fill, or an empty one. What nobody needs is removed; the live instance of
+    /// another version stays until this one is promoted.
     ///
     /// # Errors
     /// [`ModelError`] when the store fails.
@@ -55,18 +56,28 @@ impl Embedded {
         name: &'static str,
         version: u32,
     ) -> Result<Self, StoreError> {
-        let (live, instances) = read_rows(&*key_value, |rows| Ok((live_number(rows, name)?, instances(rows, name)?)))?;
+        let (live, instances, kept) = read_rows(&*key_value, |rows| {
+            Ok((live_number(rows, name)?, instances(rows, name)?, all_kept(rows, name)?))
+        })?;
+        let is_kept = |number: u32| kept.iter().any(|(kept, _)| *kept == number);
         let ours = instances.iter().filter(|(_, row)| row.version == version).map(|(number, _)| *number);
         let number = match live {
             Some(live) if ours.clone().any(|number| number == live) => Some(live),
-            _ => ours.max(),
+            _ => ours.filter(|number| !is_kept(*number)).max(),
         };
         let model = match number {
             Some(number) => Self { key_value, name, version, number },
             None => Self::create(key_value, name, version, &instances)?,
         };
-        let remains = instances.iter().map(|(number, _)| *number);
-        model.drop_instances(remains.filter(|number| *number != model.number && Some(*number) != live))?;
+        let remains = instances.iter().filter(|(number, row)| {
+            let stays = match kept.iter().find(|(kept, _)| kept == number) {
+                Some((_, Kept::Rebuild { .. })) => row.version == version,
+                Some((_, Kept::Previous)) => true,
+                None => false,
+            };
+            !stays && *number != model.number && Some(*number) != live
+        });
+        model.drop_instances(remains.map(|(number, _)| *number))?;
         Ok(model)
     }
 
@@ -86,7 +97,8 @@ impl Embedded {
     fn drop_instances(&self, numbers: impl Iterator<Item = u32>) -> Result<(), StoreError> {
         let batch = numbers.fold(Batch::new(), |batch, number| {
             let all = [keys::rows(self.name, number), keys::all_parked(self.name, number)];
-            all.into_iter().fold(batch.delete(keys::instance(self.name, number)), |batch, prefix| {
+            let batch = batch.delete(keys::instance(self.name, number)).delete(keys::kept(self.name, number));
+            all.into_iter().fold(batch, |batch, prefix| {
                 let end = behind_prefix(&prefix).unwrap_or_default();
                 batch.delete_range(prefix..end)
             })
@@ -109,16 +121,6 @@ impl Embedded {
     pub(super) fn shadow_now(&self) -> Result<Self, StoreError> {
         let instances = read_rows(&*self.key_value, |rows| instances(rows, self.name))?;
         Self::create(Arc::clone(&self.key_value), self.name, self.version, &instances)
-    }
-
-    pub(super) fn promote_now(&self) -> Result<(), StoreError> {
-        let before = read_rows(&*self.key_value, |rows| live_number(rows, self.name))?;
-        self.key_value.write(Batch::new().put(keys::live(self.name), encode(&self.number)?))?;
-        // Readers see this instance from here on. What follows is only tidying: opening does it again if need be.
-        if let Err(error) = self.drop_instances(before.into_iter().filter(|number| *number != self.number)) {
-            tracing::warn!(projection = self.name, %error, "the old instance is dropped when the view is next opened");
-        }
-        Ok(())
     }
 
     pub(super) fn discard_now(&self) -> Result<(), StoreError> {
@@ -194,12 +196,29 @@ impl ReadModel for Embedded {
 
     async fn promote(&self) -> Result<(), ModelError> {
         let model = self.clone();
-        Ok(blocking(move || model.promote_now()).await?)
+        Ok(blocking(move || model.promote_now(false)).await?)
     }
 
     async fn discard(&self) -> Result<(), ModelError> {
         let model = self.clone();
         Ok(blocking(move || model.discard_now()).await?)
+    }
+
+    const KEEPS: bool = true;
+
+    async fn keep(&self, why: Kept) -> Result<(), ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.keep_now(why)).await?)
+    }
+
+    async fn kept(&self) -> Result<Vec<(Self, Kept)>, ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.kept_now()).await?)
+    }
+
+    async fn promote_keeping(&self) -> Result<(), ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.promote_now(true)).await?)
     }
 
     const PARKS: bool = true;

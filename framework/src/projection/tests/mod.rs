@@ -14,5 +14,8 @@ mod models;
 mod parking;
 mod reading;
 mod rebuilds;
+mod resumed;
+mod rollbacks;
+mod status;
 mod tables;
 mod versions;

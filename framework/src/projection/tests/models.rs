@@ -10,7 +10,7 @@ use annalist_core::Cursor;
 use super::bank::{AccountEvent, PATIENCE, World, movements, sum};
 use crate::{
     event::Recorded,
-    projection::{ApplyError, ModelError, OnFailure, Projection, ReadModel, StartError},
+    projection::{ApplyError, ModelError, OnFailure, Projection, ReadModel, RebuildError, RebuildOptions, StartError},
 };
 
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
@@ -125,6 +125,9 @@ async fn a_commit_whose_answer_was_lost_is_not_made_twice() {
         assert_eq!(live(&database), Sum { events: 100 * round, sum: round.cast_signed() * sum(100) });
     }
     let before = live(&database);
+    let control = projections.of::<Sums>().unwrap();
+    let refused = control.rebuild(RebuildOptions::default().keep_previous()).await.unwrap_err();
+    assert_eq!(refused, RebuildError::CannotKeep { name: "sums".to_owned() });
     assert_eq!(projections.rebuild::<Sums>().await.unwrap().events, 300);
     assert_eq!(live(&database), before);
     assert_eq!(database.instances.lock().unwrap().iter().flatten().count(), 1);

@@ -16,15 +16,15 @@ use crate::{
 
 /// The same view by a projection that the test lets apply event by event once it has been throttled.
 #[derive(Clone)]
-struct Throttled {
+pub(super) struct Throttled {
     /// Events behind this position of a replay wait for a permit.
-    free_until: Arc<AtomicU64>,
-    permits: Arc<Semaphore>,
-    applied: Arc<AtomicU64>,
+    pub(super) free_until: Arc<AtomicU64>,
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) applied: Arc<AtomicU64>,
 }
 
 impl Throttled {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let free_until = Arc::new(AtomicU64::new(u64::MAX));
         Self { free_until, permits: Arc::new(Semaphore::new(0)), applied: Arc::default() }
     }
@@ -119,7 +119,7 @@ async fn a_rebuild_during_the_first_replay_takes_its_place() {
 }
 
 /// Starts a rebuild of 1,000 events that gets no further than the first 500.
-async fn stuck_rebuild(
+pub(super) async fn stuck_rebuild(
     world: &World,
 ) -> (Throttled, crate::projection::Projections, crate::projection::Rebuild, usize) {
     let last = world.record(movements(1000)).await;
@@ -158,37 +158,6 @@ async fn a_cancelled_rebuild_leaves_the_live_view_and_no_trace() {
     let last = world.record(movements(5)).await;
     assert_eq!(view.after(last).get(&TOTALS, &()).await.unwrap(), Some((1005, sum(1000) + sum(5))));
     assert_eq!(projections.rebuild::<Throttled>().await.unwrap().cursor, last);
-}
-
-#[tokio::test]
-async fn what_a_crash_leaves_of_a_rebuild_is_removed_at_the_next_start() {
-    let world = World::new();
-    let (throttled, projections, rebuild, rows) = stuck_rebuild(&world).await;
-    drop((projections, rebuild));
-    tokio::task::yield_now().await;
-    assert!(world.raw_rows().len() > rows, "the half-built view was left behind");
-
-    throttled.free_until.store(u64::MAX, Ordering::SeqCst);
-    let applied = throttled.applied.load(Ordering::SeqCst);
-    let projections = world.start(throttled.clone()).await;
-    let view = projections.view::<Throttled>().unwrap();
-    assert_eq!(view.get(&TOTALS, &()).await.unwrap(), Some((1000, sum(1000))));
-    assert_eq!(world.raw_rows().len(), rows);
-    assert_eq!(throttled.applied.load(Ordering::SeqCst), applied, "nothing was replayed");
-}
-
-#[tokio::test]
-async fn a_shutdown_cancels_a_rebuild() {
-    let world = World::new();
-    let (throttled, projections, rebuild, rows) = stuck_rebuild(&world).await;
-    throttled.permits.add_permits(10_000);
-    let (in_time, rebuilt) = tokio::join!(projections.shutdown(), rebuild);
-    assert!(in_time);
-    // It may have been faster than the shutdown.
-    if let Err(error) = rebuilt {
-        assert_eq!(error, RebuildError::Cancelled { name: "throttled".to_owned() });
-    }
-    assert_eq!(world.raw_rows().len(), rows);
 }
 
 #[tokio::test(start_paused = true)]
