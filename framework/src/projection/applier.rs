@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use super::{
+    feed::Fed,
     instance::{Failure, Instance, Parking, parked_keys},
     options::ProjectionOptions,
     parking::{Parked, ParkedCount, ParkedKeys},
@@ -88,11 +89,13 @@ impl Applier {
         &mut self,
         instance: &dyn Instance,
         log: Cursor,
-        events: &[RecordedEvent],
+        Fed { events, decoded, .. }: Fed,
         parked: &mut ParkedKeys,
         mut tell: impl FnMut(Step<'_>) + Send,
     ) -> Result<(), Halt> {
-        let (mut rest, mut count, mut attempts) = (events, events.len(), 0);
+        let (mut rest, mut count, mut attempts) = (events.as_slice(), events.len(), 0);
+        // Only the first attempt is at just these events.
+        let mut decoded = decoded;
         // The first event of the rest, once it is given up.
         let mut poisoned = None::<Parked>;
         while let Some((batch, behind)) = rest.split_at_checked(count)
@@ -105,7 +108,7 @@ impl Applier {
                     instance.park(note, cursor).await.map(|()| vec![note.key.clone()])
                 } else {
                     let parking = Parking { keys: parked, now: self.env.now() };
-                    instance.apply(batch, cursor, Some(parking)).await
+                    instance.apply(batch, decoded.take(), cursor, Some(parking)).await
                 }
             };
             match transaction.instrument(span).await {

@@ -1,6 +1,11 @@
 //! A projection bound to one instance of its rows, behind one object-safe trait: what runner and rebuild work with.
 
-use std::{any::Any, error::Error, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    any::Any,
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use annalist_core::{Cursor, Position, RecordedEvent, Timestamp};
 use async_trait::async_trait;
@@ -10,19 +15,25 @@ use super::{
     model::{Kept, ModelError, Projection, ReadModel},
     parking::{OnFailure, Parked, ParkedKeys},
 };
-use crate::event::Recorded;
+use crate::event::{DecodeError, Recorded};
 
 /// See the module.
 #[async_trait]
 pub(super) trait Instance: Send + Sync {
     /// Applies events in one transaction and commits it with the cursor of the last. Those of keys that are parked are
     /// parked too; returns the key of each such event.
+    ///
+    /// What was decoded before of just these events need not be decoded again.
     async fn apply(
         &self,
         events: &[RecordedEvent],
+        decoded: Option<Decoded>,
         cursor: Cursor,
         parking: Option<Parking<'_>>,
     ) -> Result<Vec<String>, Failure>;
+
+    /// Decodes events, which is work for a processor and nothing else. `log` says of which log they are.
+    fn decode(&self, events: &[RecordedEvent], log: Cursor) -> Decoded;
 
     /// Notes the next event as parked in one transaction and commits it with this cursor.
     async fn park(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure>;
@@ -54,6 +65,12 @@ pub(super) trait Instance: Send + Sync {
     fn can_keep(&self) -> bool;
     async fn discard(&self) -> Result<(), ModelError>;
 }
+
+/// Decoded events, of the type that their projection follows.
+pub(super) type Decoded = Box<dyn Any + Send>;
+
+/// [`Decoded`], for those who know the type.
+type DecodedAs<E> = Vec<Result<Option<Recorded<E>>, DecodeError>>;
 
 /// What is parked already, for a batch that may add to it.
 #[derive(Clone, Copy)]
@@ -155,9 +172,12 @@ impl<P: Projection> Bound<P> {
         &self,
         tx: &mut Transaction<P>,
         events: &[RecordedEvent],
+        decoded: Option<Decoded>,
         cursor: Cursor,
         parking: Option<Parking<'_>>,
     ) -> Result<Vec<String>, Failure> {
+        let decoded = decoded.and_then(|decoded| decoded.downcast::<DecodedAs<P::Event>>().ok());
+        let mut decoded = decoded.map(|decoded| decoded.into_iter());
         let parking = parking.filter(|parking| !parking.keys.is_empty());
         let mut parked = Vec::new();
         for (index, event) in events.iter().enumerate() {
@@ -170,7 +190,13 @@ impl<P: Projection> Bound<P> {
                 let key = self.projection.key(event);
                 keys.holds(&key).then(|| (key.into_owned(), now))
             });
-            let decoded = Recorded::<P::Event>::decode(event.clone(), cursor.at(event.position));
+            let panicked =
+                |panic: &(dyn Any + Send)| failed(false, true, format!("the projection panicked: {}", message(panic)));
+            let decode = || Recorded::decode(event.clone(), cursor.at(event.position));
+            let decoded = match decoded.as_mut().and_then(Iterator::next) {
+                Some(decoded) => decoded,
+                None => catch_unwind(AssertUnwindSafe(decode)).map_err(|panic| panicked(&*panic))?,
+            };
             if let Some((key, time)) = behind {
                 // What is of no interest does not wait.
                 if !matches!(decoded, Ok(None)) {
@@ -189,9 +215,7 @@ impl<P: Projection> Bound<P> {
                     let error = error.into_inner();
                     return Err(failed(true, !P::Model::is_outage(&*error), chain(&*error)));
                 }
-                Err(panic) => {
-                    return Err(failed(false, true, format!("the projection panicked: {}", message(&*panic))));
-                }
+                Err(panic) => return Err(panicked(&*panic)),
             }
         }
         Ok(parked)
@@ -210,14 +234,22 @@ impl<P: Projection> Instance for Bound<P> {
     async fn apply(
         &self,
         events: &[RecordedEvent],
+        decoded: Option<Decoded>,
         cursor: Cursor,
         parking: Option<Parking<'_>>,
     ) -> Result<Vec<String>, Failure> {
         let Some(first) = events.first() else { return Ok(Vec::new()) };
         let mut tx = self.begin_with(first.position).await?;
-        let parked = self.apply_to(&mut tx, events, cursor, parking).await?;
+        let parked = self.apply_to(&mut tx, events, decoded, cursor, parking).await?;
         P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))?;
         Ok(parked)
+    }
+
+    fn decode(&self, events: &[RecordedEvent], log: Cursor) -> Decoded {
+        let decode = |event: &RecordedEvent| Recorded::<P::Event>::decode(event.clone(), log.at(event.position));
+        // What makes this panic does so again when its turn comes, where that is said.
+        let decode = |event| catch_unwind(AssertUnwindSafe(|| decode(event))).ok();
+        Box::new(events.iter().map_while(decode).collect::<DecodedAs<P::Event>>())
     }
 
     async fn park(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure> {
@@ -241,7 +273,7 @@ impl<P: Projection> Instance for Bound<P> {
         if !parked.iter().map(|parked| parked.position).eq(events.iter().map(|event| event.position)) {
             return Err(Failure::overtaken());
         }
-        self.apply_to(&mut tx, events, cursor, None).await?;
+        self.apply_to(&mut tx, events, None, cursor, None).await?;
         for event in events {
             P::Model::unpark(&mut tx, key, event.position).await.map_err(|error| Failure::of(&error))?;
         }

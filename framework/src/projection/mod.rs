@@ -34,6 +34,7 @@ mod instance;
 
 mod feed;
 
+mod ahead;
 mod applier;
 
 mod status;

@@ -15,6 +15,10 @@ pub struct ProjectionOptions {
     /// Events per transaction of a rebuild, about: rows that change often are written once per transaction. Default:
     /// 16,384. Since 0.1.
     pub rebuild_batch_events: usize,
+    /// Batches of a rebuild that are decoded ahead of the one that is being applied, each by a thread of its own. Events are
+    /// applied in order all the same, one after the other. 0: each is decoded when its turn comes. It costs the memory of so
+    /// many batches. Default: 2. Since 0.1.
+    pub rebuild_decoders: usize,
     /// How often one event is tried, the first time included, before the projection stops at it or parks its key; a
     /// projection may say otherwise: [`OnFailure`](super::OnFailure). Default: 6. Since 0.1.
     pub attempts_max: u32,
@@ -33,6 +37,7 @@ impl Default for ProjectionOptions {
         Self {
             live_batch_events: 1024,
             rebuild_batch_events: 16 * 1024,
+            rebuild_decoders: 2,
             attempts_max: 6,
             backoff_first: Duration::from_millis(100),
             patience: Duration::from_secs(5),

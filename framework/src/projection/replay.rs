@@ -10,6 +10,7 @@ use tokio::{
 use tracing::Instrument;
 
 use super::{
+    ahead::Ahead,
     applier::{Applier, Halt, Step},
     feed::Feed,
     instance::{Failure, Instance, chain, parked_keys},
@@ -77,7 +78,7 @@ impl Replay {
             Origin::Begun(begun) => Arc::clone(begun),
             Origin::Previous(previous) => Arc::clone(previous),
         };
-        let result = match self.fill(&*shadow, started).await {
+        let result = match self.fill(&shadow, started).await {
             Ok(from) => self.hand_over(&shadow).await.map(|cursor| (from, cursor)),
             Err(halt) => Err(halt),
         };
@@ -113,15 +114,17 @@ impl Replay {
     }
 
     /// Replays the log until little is left; tells where it began.
-    async fn fill(&mut self, shadow: &dyn Instance, started: Instant) -> Result<Position, Halt> {
+    async fn fill(&mut self, shadow: &Arc<dyn Instance>, started: Instant) -> Result<Position, Halt> {
         let mut head = self.events.head().await?;
         let mut cursor = shadow.cursor().await?;
-        let mut parked = parked_keys(shadow).await?;
+        let mut parked = parked_keys(&**shadow).await?;
         let (from, mut pace) = (cursor.position, Pace::new(self.options));
-        let mut feed = Feed::open(&*self.events, cursor, pace.batch(self.applier.options.rebuild_batch_events)).await?;
+        let options = Arc::clone(&self.applier.options);
+        let feed = Feed::open(&*self.events, cursor, pace.batch(options.rebuild_batch_events)).await?;
+        let mut feed = Ahead::new(feed, Arc::clone(shadow), head, options.rebuild_decoders);
         loop {
             self.tell(from, cursor, head, started);
-            self.wait_while_paused(shadow, &mut pace).await?;
+            self.wait_while_paused(&**shadow, &mut pace).await?;
             let fed = tokio::select! {
                 biased;
                 () = self.applier.stop.told() => return Err(Halt::Stopped),
@@ -132,11 +135,12 @@ impl Replay {
                     cursor = committed;
                 }
             };
-            self.applier.apply(shadow, head, &fed.events, &mut parked, tell).await?;
-            pace.did(fed.events.len());
+            let (events, caught_up) = (fed.events.len(), fed.caught_up);
+            self.applier.apply(&**shadow, head, fed, &mut parked, tell).await?;
+            pace.did(events);
             head = self.events.head().await?;
             let left = head.position.get().saturating_sub(cursor.position.get());
-            if fed.caught_up || left < self.applier.options.live_batch_events as u64 {
+            if caught_up || left < self.applier.options.live_batch_events as u64 {
                 self.tell(from, cursor, head, started);
                 return Ok(from);
             }

@@ -92,7 +92,10 @@ impl Runner {
         self.parked = parked_keys(&*self.instance).await?;
         let parked = self.parked.count();
         self.publish(|published| published.begin(cursor, readable, parked));
-        let mut feed = Feed::open(&*self.events, cursor, self.applier.options.live_batch_events).await?;
+        let options = Arc::clone(&self.applier.options);
+        // A view that nobody reads yet is filled as by a rebuild.
+        let events_max = if readable { options.live_batch_events } else { options.rebuild_batch_events };
+        let mut feed = Feed::open(&*self.events, cursor, events_max).await?;
         loop {
             let fed = tokio::select! {
                 biased;
@@ -106,22 +109,28 @@ impl Runner {
                 },
                 fed = feed.next() => fed?,
             };
-            self.take(head, &fed).await?;
+            let was_readable = self.published.borrow().readable;
+            self.take(head, fed).await?;
             *attempts = 0;
+            let Published { cursor, readable, .. } = *self.published.borrow();
+            if readable && !was_readable {
+                feed = Feed::open(&*self.events, cursor, options.live_batch_events).await?;
+            }
         }
     }
 
     /// Applies a batch and notes what that changes for readers.
-    async fn take(&mut self, head: Cursor, fed: &Fed) -> Result<(), Halt> {
+    async fn take(&mut self, head: Cursor, fed: Fed) -> Result<(), Halt> {
+        let caught_up = fed.caught_up;
         let Self { published, rate, parked, .. } = self;
         let tell = |step: Step<'_>| note(published, rate, &step);
-        self.applier.apply(&*self.instance, head, &fed.events, parked, tell).await?;
+        self.applier.apply(&*self.instance, head, fed, parked, tell).await?;
         let (readable, seen) = {
             let published = self.published.borrow();
             (published.readable, published.cursor.position)
         };
         // Filled for the first time: it has everything that was there when it began.
-        if !readable && (fed.caught_up || seen >= head.position) {
+        if !readable && (caught_up || seen >= head.position) {
             self.instance.promote(false).await?;
             tracing::info!(projection = self.applier.name, position = %seen, "the view is complete");
             self.publish(|published| {
@@ -129,7 +138,7 @@ impl Runner {
                 published.state = ProjectionState::Replaying;
             });
         }
-        if fed.caught_up {
+        if caught_up {
             self.publish(|published| published.state = ProjectionState::Live);
         }
         Ok(())
@@ -202,7 +211,7 @@ impl Runner {
                         cursor = committed;
                     }
                 };
-                applier.apply(&**shadow, head, &fed.events, &mut parked, tell).await?;
+                applier.apply(&**shadow, head, fed, &mut parked, tell).await?;
             }
         }
         let readable = self.published.borrow().readable;

@@ -1,6 +1,6 @@
 //! Instances beside the live one that are kept for later, and how another becomes the live one.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::ops::ControlFlow;
 
 use annalist_core::{Direction, StoreError};
 
@@ -9,7 +9,9 @@ use super::{
         key_value::{Batch, Rows, behind_prefix, read_rows},
         model::Kept,
     },
-    Embedded, damaged, encode, instances, keys, live_number,
+    Embedded,
+    cache::Cached,
+    damaged, encode, instances, keys, live_number,
 };
 
 impl Embedded {
@@ -23,7 +25,8 @@ impl Embedded {
             read_rows(&*self.key_value, |rows| Ok((instances(rows, self.name)?, all_kept(rows, self.name)?)))?;
         let ours = |number: u32| instances.iter().any(|(other, row)| *other == number && row.version == self.version);
         let kept = kept.into_iter().filter(|(number, _)| ours(*number));
-        Ok(kept.map(|(number, why)| (Self { number, key_value: Arc::clone(&self.key_value), ..*self }, why)).collect())
+        let model = |number| Self { number, cached: Cached::default(), ..self.clone() };
+        Ok(kept.map(|(number, why)| (model(number), why)).collect())
     }
 
     pub(in crate::projection) fn promote_now(&self, keep_previous: bool) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! The embedded read model: rows in an ordered key-value store in the same process.
 
+mod cache;
 mod kept;
 mod keys;
 mod parked;
@@ -12,7 +13,7 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 use annalist_core::{Cursor, Direction, Position, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
-use self::{kept::all_kept, keys::InstanceRow};
+use self::{cache::Cached, kept::all_kept, keys::InstanceRow};
 use super::{
     blocking::blocking,
     key_value::{Batch, KeyValueStore, Rows, behind_prefix, read_rows},
@@ -34,6 +35,7 @@ pub struct Embedded {
     name: &'static str,
     version: u32,
     number: u32,
+    cached: Cached,
 }
 
 impl Embedded {
@@ -66,7 +68,7 @@ impl Embedded {
             _ => ours.filter(|number| !is_kept(*number)).max(),
         };
         let model = match number {
-            Some(number) => Self { key_value, name, version, number },
+            Some(number) => Self { key_value, name, version, number, cached: Cached::default() },
             None => Self::create(key_value, name, version, &instances)?,
         };
         let remains = instances.iter().filter(|(number, row)| {
@@ -91,7 +93,7 @@ impl Embedded {
         let number = instances.iter().map(|(number, _)| *number).max().unwrap_or_default().saturating_add(1);
         let row = encode(&InstanceRow { version, cursor: Cursor::START, commits: 0 })?;
         key_value.write(Batch::new().put(keys::instance(name, number), row))?;
-        Ok(Self { key_value, name, version, number })
+        Ok(Self { key_value, name, version, number, cached: Cached::default() })
     }
 
     fn drop_instances(&self, numbers: impl Iterator<Item = u32>) -> Result<(), StoreError> {
@@ -133,7 +135,8 @@ impl Embedded {
 
     pub(super) fn begin_now(&self) -> Result<Tx, StoreError> {
         let began = self.key_value.get(&keys::instance(self.name, self.number))?;
-        Ok(Tx::new(self.clone(), Arc::clone(&self.key_value), keys::rows(self.name, self.number), began))
+        let cache = self.cached.take(began.as_deref());
+        Ok(Tx::new(self.clone(), Arc::clone(&self.key_value), keys::rows(self.name, self.number), began, cache))
     }
 
     pub(super) fn commit_now(tx: Tx, cursor: Cursor) -> Result<(), StoreError> {
@@ -143,7 +146,10 @@ impl Embedded {
         let row = encode(&InstanceRow { version: model.version, cursor, commits: before.wrapping_add(1) })?;
         // A transaction that was dropped while it was being committed may still come through. The guard keeps this one
         // from applying the same events once more on top of it.
-        model.key_value.write(tx.into_changes().put(key.clone(), row).only_if(key, began))
+        let (changes, cache) = tx.into_changes();
+        model.key_value.write(changes.put(key.clone(), row.clone()).only_if(key, began))?;
+        model.cached.leave(row, cache);
+        Ok(())
     }
 
     /// Calls `reading` with one consistent state of this instance, live or not.

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use annalist_core::{Cursor, Position};
+use annalist_core::{Cursor, EventType, Position};
 use tokio::sync::Semaphore;
 
 use super::bank::{AccountEvent, BALANCES, Balances, Moody, TOTALS, World, count, movements, sum};
@@ -197,4 +197,33 @@ async fn a_rebuild_tells_its_progress_and_what_it_did() {
 
     let unknown = projections.rebuild_by_name("balance").await.unwrap_err();
     assert_eq!(unknown.to_string(), "there is no projection `balance`; registered are: balances");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decoding_ahead_keeps_the_order_and_says_where_it_cannot_decode() {
+    let mut world = World::new();
+    let mut last = world.record(movements(2000)).await;
+    for decoders in [0, 1, 4] {
+        world.options.rebuild_decoders = decoders;
+        let projections = world.start(Balances).await;
+        let view = projections.view::<Balances>().unwrap().after(last);
+        let before = view.scan(&BALANCES).await.unwrap();
+        assert_eq!(projections.rebuild::<Balances>().await.unwrap().cursor, last);
+        assert_eq!(view.scan(&BALANCES).await.unwrap(), before);
+        assert!(projections.shutdown().await);
+    }
+    for decoders in [0, 1, 4] {
+        world.options.rebuild_decoders = decoders;
+        let projections = world.start(Balances).await;
+        projections.view::<Balances>().unwrap().ready().await.unwrap();
+        let newer = EventType::versioned("money-deposited", 2).unwrap();
+        if decoders == 0 {
+            last = world.record_raw("account-1", newer, "4").await;
+            world.record(movements(500)).await;
+        }
+        let failed = projections.rebuild::<Balances>().await.unwrap_err();
+        let RebuildError::Failed { position, error, .. } = failed else { panic!("{failed:?}") };
+        assert_eq!(position, Some(last.position));
+        assert!(error.contains("recorded in version 2"), "{error}");
+    }
 }
