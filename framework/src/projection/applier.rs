@@ -7,8 +7,10 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use super::{
-    instance::{Failure, Instance},
+    feed::Fed,
+    instance::{Failure, Instance, Parking, parked_keys},
     options::ProjectionOptions,
+    parking::{Parked, ParkedCount, ParkedKeys},
 };
 use crate::env::Env;
 
@@ -53,6 +55,7 @@ impl From<StoreError> for Halt {
         match error {
             StoreError::Closed => return Self::Stopped,
             StoreError::Corrupt { position, .. } => failure.at = Some((0, position)),
+            StoreError::ForeignCursor { .. } => failure.foreign = true,
             _ => {}
         }
         failure.transient = matches!(error, StoreError::Unavailable { .. });
@@ -60,53 +63,118 @@ impl From<StoreError> for Halt {
     }
 }
 
+/// What the applier tells as it goes on.
+pub(super) enum Step<'a> {
+    /// A transaction was committed: the cursor, how many events it brought, what is parked by now.
+    Committed(Cursor, usize, ParkedCount),
+    /// An attempt failed.
+    Failed(&'a Failure),
+}
+
 /// See the module.
 #[derive(Clone)]
 pub(super) struct Applier {
     pub(super) name: &'static str,
     pub(super) options: Arc<ProjectionOptions>,
+    /// How many keys it may park; `None`: it parks no further ones.
+    pub(super) keys_max: Option<usize>,
     pub(super) env: Arc<dyn Env>,
     pub(super) stop: Stop,
 }
 
 impl Applier {
     /// Applies and commits all events, which follow what is in the instance without a gap; `log` says of which log they
-    /// are. `committed` hears of each commit: the new cursor, how many events it brought.
+    /// are, `parked` which keys are parked, and is kept up.
     pub(super) async fn apply(
         &mut self,
         instance: &dyn Instance,
         log: Cursor,
-        events: &[RecordedEvent],
-        mut committed: impl FnMut(Cursor, usize) + Send,
+        Fed { events, decoded, .. }: Fed,
+        parked: &mut ParkedKeys,
+        mut tell: impl FnMut(Step<'_>) + Send,
     ) -> Result<(), Halt> {
-        let (mut rest, mut count, mut attempts) = (events, events.len(), 0);
+        let (mut rest, mut count, mut attempts) = (events.as_slice(), events.len(), 0);
+        // Only the first attempt is at just these events.
+        let mut decoded = decoded;
+        // The first event of the rest, once it is given up.
+        let mut poisoned = None::<Parked>;
         while let Some((batch, behind)) = rest.split_at_checked(count)
             && let Some(last) = batch.last()
         {
             let cursor = log.at(last.position);
             let span = tracing::debug_span!("annalist.projection", projection = self.name, position = %cursor.position);
-            match instance.apply(batch, cursor).instrument(span).await {
-                Ok(_) => {
-                    committed(cursor, batch.len());
-                    (rest, count, attempts) = (behind, behind.len(), 0);
+            let transaction = async {
+                if let Some(note) = &poisoned {
+                    instance.park(note, cursor).await.map(|()| vec![note.key.clone()])
+                } else {
+                    let parking = Parking { keys: parked, now: self.env.now() };
+                    instance.apply(batch, decoded.take(), cursor, Some(parking)).await
+                }
+            };
+            match transaction.instrument(span).await {
+                Ok(keys) => {
+                    for key in keys {
+                        parked.add(key);
+                    }
+                    tell(Step::Committed(cursor, batch.len(), parked.count()));
+                    (rest, count, attempts, poisoned) = (behind, behind.len(), 0, None);
                 }
                 // What stands before the event is committed first, so that the view ends right before it.
                 Err(Failure { at: Some((index, _)), .. }) if index > 0 => count = index,
                 Err(failure) => {
                     attempts += 1;
-                    self.back_off(failure, attempts).await?;
+                    tell(Step::Failed(&failure));
+                    match self.back_off(failure, attempts).await {
+                        Err(Halt::Failed(failure)) if poisoned.is_none() && failure.of_event => {
+                            let Some(event) = rest.first() else { return Ok(()) };
+                            poisoned =
+                                Some(self.give_up(instance.key(event), event.position, failure, attempts, parked)?);
+                            (count, attempts) = (1, 0);
+                            continue;
+                        }
+                        backed_off => backed_off?,
+                    }
                     // The answer to a commit may be lost while the commit is not.
                     let seen = instance.cursor().await.map_err(|error| Halt::Failed(Failure::of(&error)))?;
                     let behind = behind_position(rest, seen.position);
                     if behind.len() < rest.len() {
-                        committed(seen, rest.len() - behind.len());
-                        (rest, attempts) = (behind, 0);
+                        *parked = parked_keys(instance).await.map_err(|error| Halt::Failed(Failure::of(&error)))?;
+                        tell(Step::Committed(seen, rest.len() - behind.len(), parked.count()));
+                        (rest, attempts, poisoned) = (behind, 0, None);
                     }
-                    count = rest.len();
+                    count = if poisoned.is_some() { 1 } else { rest.len() };
                 }
             }
         }
         Ok(())
+    }
+
+    /// One that parks nothing: the first event that cannot be applied is the end.
+    pub(super) fn strict(&self) -> Self {
+        Self { keys_max: None, ..self.clone() }
+    }
+
+    /// The note of an event that is parked, if it may be; the failure otherwise.
+    fn give_up(
+        &self,
+        key: String,
+        position: Position,
+        failure: Failure,
+        attempts: u32,
+        parked: &ParkedKeys,
+    ) -> Result<Parked, Halt> {
+        let keys = parked.count().keys;
+        match self.keys_max {
+            Some(keys_max) if keys < keys_max as u64 => {
+                tracing::error!(projection = self.name, key, %position, error = failure.error, "the key is parked");
+                Ok(Parked { key, position, error: Some(failure.error), attempts, time: self.env.now() })
+            }
+            Some(_) => {
+                let error = format!("{}; {keys} keys are parked already, as many as may be", failure.error);
+                Err(Halt::Failed(Failure { error, ..failure }))
+            }
+            None => Err(Halt::Failed(failure)),
+        }
     }
 
     /// Waits before another attempt, longer each time; fails with the failure if there is no use in one.

@@ -2,6 +2,8 @@
 
 use annalist_core::{Cursor, Delivery, EventStore, Query, RecordedEvent, StoreError, Subscription};
 
+use super::instance::Decoded;
+
 /// See the module.
 pub(super) struct Feed {
     subscription: Box<dyn Subscription>,
@@ -16,6 +18,8 @@ pub(super) struct Fed {
     pub(super) events: Vec<RecordedEvent>,
     /// Whether there was nothing more behind them.
     pub(super) caught_up: bool,
+    /// The same events decoded, if that was done ahead.
+    pub(super) decoded: Option<Decoded>,
 }
 
 impl Feed {
@@ -52,6 +56,6 @@ impl Feed {
     }
 
     fn take(&mut self, caught_up: bool) -> Fed {
-        Fed { events: std::mem::take(&mut self.pending), caught_up }
+        Fed { events: std::mem::take(&mut self.pending), caught_up, decoded: None }
     }
 }

@@ -17,7 +17,7 @@ use super::{
     embedded::{Scan, View, read_live},
     key::ViewKey,
     key_value::KeyValueStore,
-    status::{ProjectionState, Published},
+    status::{ProjectionState, Published, UnknownProjection},
     table::{RowError, Table},
 };
 
@@ -54,14 +54,9 @@ pub struct ViewHandle {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ViewError {
-    /// There is no such projection. Register it before the service starts.
-    #[error("there is no projection `{name}`; registered are: {registered}")]
-    Unknown {
-        /// The name that was asked for.
-        name: String,
-        /// The names that there are.
-        registered: String,
-    },
+    /// There is no such projection.
+    #[error(transparent)]
+    Unknown(#[from] UnknownProjection),
     /// The view did not get so far in time. Try again, or wait longer.
     #[error("the view `{name}` is {state} at event {seen} and did not reach event {wanted} within {waited:?}")]
     Behind {
@@ -230,7 +225,7 @@ pub(super) async fn wait(
 /// Whether there is more to wait for (`None`), or how the wait ended.
 fn verdict(name: &'static str, published: &Published, after: Option<Cursor>) -> Option<Result<(), ViewError>> {
     let Published { state, cursor, readable, .. } = published;
-    let ended = matches!(state, ProjectionState::Failed { .. } | ProjectionState::Stopped);
+    let ended = state.has_ended();
     let reached = match after {
         Some(after) if after.position != Position::ZERO && *cursor != Cursor::START => {
             if (after.store, after.epoch) != (cursor.store, cursor.epoch) {

@@ -1,25 +1,102 @@
 //! A projection bound to one instance of its rows, behind one object-safe trait: what runner and rebuild work with.
 
-use std::{any::Any, error::Error, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    any::Any,
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
-use annalist_core::{Cursor, Position, RecordedEvent};
+use annalist_core::{Cursor, Position, RecordedEvent, Timestamp};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 
-use super::model::{ModelError, Projection, ReadModel};
-use crate::event::Recorded;
+use super::{
+    model::{Kept, ModelError, Projection, ReadModel},
+    parking::{OnFailure, Parked, ParkedKeys},
+};
+use crate::event::{DecodeError, Recorded};
 
 /// See the module.
 #[async_trait]
 pub(super) trait Instance: Send + Sync {
-    /// Applies events in one transaction and commits it with the cursor of the last; returns how many were of interest.
-    async fn apply(&self, events: &[RecordedEvent], cursor: Cursor) -> Result<usize, Failure>;
+    /// Applies events in one transaction and commits it with the cursor of the last. Those of keys that are parked are
+    /// parked too; returns the key of each such event.
+    ///
+    /// What was decoded before of just these events need not be decoded again.
+    async fn apply(
+        &self,
+        events: &[RecordedEvent],
+        decoded: Option<Decoded>,
+        cursor: Cursor,
+        parking: Option<Parking<'_>>,
+    ) -> Result<Vec<String>, Failure>;
+
+    /// Decodes events, which is work for a processor and nothing else. `log` says of which log they are.
+    fn decode(&self, events: &[RecordedEvent], log: Cursor) -> Decoded;
+
+    /// Notes the next event as parked in one transaction and commits it with this cursor.
+    async fn park(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure>;
+
+    /// Replaces the note of an event that is parked, and leaves the cursor alone.
+    async fn note(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure>;
+
+    /// Applies parked events of a key in one transaction, which also removes their notes and leaves the cursor alone.
+    async fn unpark(&self, key: &str, events: &[RecordedEvent], cursor: Cursor) -> Result<(), Failure>;
+
+    /// Removes the notes of parked events of a key, in one transaction that leaves the cursor alone.
+    async fn forget(&self, key: &str, positions: &[Position], cursor: Cursor) -> Result<(), Failure>;
+
+    async fn parked(&self, after: Option<(&str, Position)>, limit: usize) -> Result<Vec<Parked>, ModelError>;
+
+    fn on_failure(&self) -> OnFailure;
+    fn key(&self, event: &RecordedEvent) -> String;
+
+    /// Whether the read model can keep parked events.
+    fn can_park(&self) -> bool;
 
     async fn cursor(&self) -> Result<Cursor, ModelError>;
     async fn is_live(&self) -> Result<bool, ModelError>;
     async fn shadow(&self) -> Result<Arc<dyn Instance>, ModelError>;
-    async fn promote(&self) -> Result<(), ModelError>;
+    async fn promote(&self, keep_previous: bool) -> Result<(), ModelError>;
+    async fn keep(&self, why: Kept) -> Result<(), ModelError>;
+    async fn kept(&self) -> Result<Vec<(Arc<dyn Instance>, Kept)>, ModelError>;
+    /// Whether the read model can keep instances.
+    fn can_keep(&self) -> bool;
     async fn discard(&self) -> Result<(), ModelError>;
+}
+
+/// Decoded events, of the type that their projection follows.
+pub(super) type Decoded = Box<dyn Any + Send>;
+
+/// [`Decoded`], for those who know the type.
+type DecodedAs<E> = Vec<Result<Option<Recorded<E>>, DecodeError>>;
+
+/// What is parked already, for a batch that may add to it.
+#[derive(Clone, Copy)]
+pub(super) struct Parking<'a> {
+    pub(super) keys: &'a ParkedKeys,
+    pub(super) now: Timestamp,
+}
+
+/// Parked events that are read at once.
+const PARKED_PAGE: usize = 1000;
+
+/// The keys of all parked events of an instance.
+pub(super) async fn parked_keys(instance: &dyn Instance) -> Result<ParkedKeys, ModelError> {
+    let mut keys = ParkedKeys::default();
+    let mut last = None::<Parked>;
+    loop {
+        let after = last.as_ref().map(|parked| (parked.key.as_str(), parked.position));
+        let page = instance.parked(after, PARKED_PAGE).await?;
+        for parked in &page {
+            keys.add(parked.key.clone());
+        }
+        match page.last() {
+            Some(parked) if page.len() == PARKED_PAGE => last = Some(parked.clone()),
+            _ => return Ok(keys),
+        }
+    }
 }
 
 /// Why a transaction was rolled back.
@@ -29,6 +106,10 @@ pub(super) struct Failure {
     pub(super) at: Option<(usize, Position)>,
     /// Whether trying again can help.
     pub(super) transient: bool,
+    /// Whether it is the event's fault, so that parking it would get the others on.
+    pub(super) of_event: bool,
+    /// Whether the view belongs to another log.
+    pub(super) foreign: bool,
     /// What went wrong, with all its causes.
     pub(super) error: String,
 }
@@ -36,7 +117,15 @@ pub(super) struct Failure {
 impl Failure {
     /// A failure that concerns no single event.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
-        Self { at: None, transient: true, error: chain(error) }
+        Self { at: None, transient: true, of_event: false, foreign: false, error: chain(error) }
+    }
+}
+
+impl Failure {
+    /// A transaction was made for rows that are not those any more.
+    fn overtaken() -> Self {
+        let error = "another transaction has changed the view meanwhile".to_owned();
+        Self { at: None, transient: true, of_event: false, foreign: false, error }
     }
 }
 
@@ -60,32 +149,80 @@ pub(super) struct Bound<P: Projection> {
 }
 
 impl<P: Projection> Bound<P> {
+    fn beside(&self, model: P::Model) -> Arc<dyn Instance> {
+        Arc::new(Self { projection: Arc::clone(&self.projection), model })
+    }
+
+    async fn begin(&self) -> Result<Transaction<P>, Failure> {
+        self.model.begin().await.map_err(|error| Failure::of(&error))
+    }
+
+    /// Begins a transaction that is to bring an event, which must not be in the rows.
+    ///
+    /// It may be: a transaction that was dropped while it was being committed, by a runner before this one, comes through
+    /// when it likes. If it did so before this began, this sees it here; if it does so later, this is not committed.
+    async fn begin_with(&self, first: Position) -> Result<Transaction<P>, Failure> {
+        let tx = self.begin().await?;
+        let seen = self.model.cursor().await.map_err(|error| Failure::of(&error))?;
+        if seen.position < first { Ok(tx) } else { Err(Failure::overtaken()) }
+    }
+
     /// Applies events to a transaction; the error names the event.
     async fn apply_to(
         &self,
-        tx: &mut <P::Model as ReadModel>::Tx,
+        tx: &mut Transaction<P>,
         events: &[RecordedEvent],
+        decoded: Option<Decoded>,
         cursor: Cursor,
-    ) -> Result<usize, Failure> {
-        let mut applied = 0;
+        parking: Option<Parking<'_>>,
+    ) -> Result<Vec<String>, Failure> {
+        let decoded = decoded.and_then(|decoded| decoded.downcast::<DecodedAs<P::Event>>().ok());
+        let mut decoded = decoded.map(|decoded| decoded.into_iter());
+        let parking = parking.filter(|parking| !parking.keys.is_empty());
+        let mut parked = Vec::new();
         for (index, event) in events.iter().enumerate() {
-            let failed = |transient, error: String| {
+            let failed = |transient, of_event, error: String| {
                 let what = format!("{}.v{} of {}", event.type_name(), event.type_version(), event.stream());
-                Failure { at: Some((index, event.position)), transient, error: format!("{what}: {error}") }
+                let error = format!("{what}: {error}");
+                Failure { at: Some((index, event.position)), transient, of_event, foreign: false, error }
             };
-            let decoded = Recorded::<P::Event>::decode(event.clone(), cursor.at(event.position));
+            let behind = parking.and_then(|Parking { keys, now }| {
+                let key = self.projection.key(event);
+                keys.holds(&key).then(|| (key.into_owned(), now))
+            });
+            let panicked =
+                |panic: &(dyn Any + Send)| failed(false, true, format!("the projection panicked: {}", message(panic)));
+            let decode = || Recorded::decode(event.clone(), cursor.at(event.position));
+            let decoded = match decoded.as_mut().and_then(Iterator::next) {
+                Some(decoded) => decoded,
+                None => catch_unwind(AssertUnwindSafe(decode)).map_err(|panic| panicked(&*panic))?,
+            };
+            if let Some((key, time)) = behind {
+                // What is of no interest does not wait.
+                if !matches!(decoded, Ok(None)) {
+                    let note = Parked { key, position: event.position, error: None, attempts: 0, time };
+                    P::Model::park(tx, &note).await.map_err(|error| Failure::of(&error))?;
+                    parked.push(note.key);
+                }
+                continue;
+            }
             // The same bytes will not decode the next time either.
-            let Some(event) = decoded.map_err(|error| failed(false, chain(&error)))? else { continue };
+            let Some(event) = decoded.map_err(|error| failed(false, true, chain(&error)))? else { continue };
             let applying = AssertUnwindSafe(self.projection.apply(&event, tx)).catch_unwind();
             match applying.await {
-                Ok(Ok(())) => applied += 1,
-                Ok(Err(error)) => return Err(failed(true, chain(&*error.into_inner()))),
-                Err(panic) => return Err(failed(false, format!("the projection panicked: {}", message(&*panic)))),
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    let error = error.into_inner();
+                    return Err(failed(true, !P::Model::is_outage(&*error), chain(&*error)));
+                }
+                Err(panic) => return Err(panicked(&*panic)),
             }
         }
-        Ok(applied)
+        Ok(parked)
     }
 }
+
+type Transaction<P> = <<P as Projection>::Model as ReadModel>::Tx;
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
@@ -94,11 +231,77 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 #[async_trait]
 impl<P: Projection> Instance for Bound<P> {
-    async fn apply(&self, events: &[RecordedEvent], cursor: Cursor) -> Result<usize, Failure> {
-        let mut tx = self.model.begin().await.map_err(|error| Failure::of(&error))?;
-        let applied = self.apply_to(&mut tx, events, cursor).await?;
+    async fn apply(
+        &self,
+        events: &[RecordedEvent],
+        decoded: Option<Decoded>,
+        cursor: Cursor,
+        parking: Option<Parking<'_>>,
+    ) -> Result<Vec<String>, Failure> {
+        let Some(first) = events.first() else { return Ok(Vec::new()) };
+        let mut tx = self.begin_with(first.position).await?;
+        let parked = self.apply_to(&mut tx, events, decoded, cursor, parking).await?;
         P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))?;
-        Ok(applied)
+        Ok(parked)
+    }
+
+    fn decode(&self, events: &[RecordedEvent], log: Cursor) -> Decoded {
+        let decode = |event: &RecordedEvent| Recorded::<P::Event>::decode(event.clone(), log.at(event.position));
+        // What makes this panic does so again when its turn comes, where that is said.
+        let decode = |event| catch_unwind(AssertUnwindSafe(|| decode(event))).ok();
+        Box::new(events.iter().map_while(decode).collect::<DecodedAs<P::Event>>())
+    }
+
+    async fn park(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure> {
+        let mut tx = self.begin_with(parked.position).await?;
+        P::Model::park(&mut tx, parked).await.map_err(|error| Failure::of(&error))?;
+        P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))
+    }
+
+    async fn note(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure> {
+        let mut tx = self.begin().await?;
+        P::Model::park(&mut tx, parked).await.map_err(|error| Failure::of(&error))?;
+        P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))
+    }
+
+    async fn unpark(&self, key: &str, events: &[RecordedEvent], cursor: Cursor) -> Result<(), Failure> {
+        let Some(first) = events.first() else { return Ok(()) };
+        let mut tx = self.begin().await?;
+        // As in `begin_with`: another transaction may have applied them.
+        let parked = self.model.parked(Some((key, first.position.previous())), events.len()).await;
+        let parked = parked.map_err(|error| Failure::of(&error))?;
+        if !parked.iter().map(|parked| parked.position).eq(events.iter().map(|event| event.position)) {
+            return Err(Failure::overtaken());
+        }
+        self.apply_to(&mut tx, events, None, cursor, None).await?;
+        for event in events {
+            P::Model::unpark(&mut tx, key, event.position).await.map_err(|error| Failure::of(&error))?;
+        }
+        P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))
+    }
+
+    async fn forget(&self, key: &str, positions: &[Position], cursor: Cursor) -> Result<(), Failure> {
+        let mut tx = self.begin().await?;
+        for position in positions {
+            P::Model::unpark(&mut tx, key, *position).await.map_err(|error| Failure::of(&error))?;
+        }
+        P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))
+    }
+
+    async fn parked(&self, after: Option<(&str, Position)>, limit: usize) -> Result<Vec<Parked>, ModelError> {
+        self.model.parked(after, limit).await
+    }
+
+    fn on_failure(&self) -> OnFailure {
+        self.projection.on_failure()
+    }
+
+    fn key(&self, event: &RecordedEvent) -> String {
+        self.projection.key(event).into_owned()
+    }
+
+    fn can_park(&self) -> bool {
+        P::Model::PARKS
     }
 
     async fn cursor(&self) -> Result<Cursor, ModelError> {
@@ -110,12 +313,24 @@ impl<P: Projection> Instance for Bound<P> {
     }
 
     async fn shadow(&self) -> Result<Arc<dyn Instance>, ModelError> {
-        let model = self.model.shadow().await?;
-        Ok(Arc::new(Self { projection: Arc::clone(&self.projection), model }))
+        Ok(self.beside(self.model.shadow().await?))
     }
 
-    async fn promote(&self) -> Result<(), ModelError> {
-        self.model.promote().await
+    async fn promote(&self, keep_previous: bool) -> Result<(), ModelError> {
+        if keep_previous { self.model.promote_keeping().await } else { self.model.promote().await }
+    }
+
+    async fn keep(&self, why: Kept) -> Result<(), ModelError> {
+        self.model.keep(why).await
+    }
+
+    async fn kept(&self) -> Result<Vec<(Arc<dyn Instance>, Kept)>, ModelError> {
+        let kept = self.model.kept().await?;
+        Ok(kept.into_iter().map(|(model, why)| (self.beside(model), why)).collect())
+    }
+
+    fn can_keep(&self) -> bool {
+        P::Model::KEEPS
     }
 
     async fn discard(&self) -> Result<(), ModelError> {

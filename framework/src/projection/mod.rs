@@ -2,13 +2,16 @@
 //!
 //! A [`Projection`] turns events into rows of typed [`Table`]s. Rows and cursor change in one transaction of the read
 //! model's own store, so each event is applied exactly once. A runner per projection follows the log; what cannot be
-//! applied stops that projection alone, right before the event, and is said in its [`ProjectionStatus`].
+//! applied stops that projection alone, right before the event, and is said in its [`ProjectionStatus`]; or it is parked
+//! with all later events of its key, durably, and the others go on ([`OnFailure`]).
 //!
 //! A view is an *instance* of a projection's rows. A rebuild fills another one beside it from the whole log, catches up,
-//! and takes its place in one atomic step; cancelled or crashed it leaves no trace. So does a projection whose VERSION
-//! changed: it replays by itself at the next start into an instance of its own, which goes on after a restart where it
-//! was. The old instance stays until the new one is complete, so an older program finds its view again; nobody reads a
-//! view before it was complete once.
+//! and takes its place in one atomic step; cancelled it leaves no trace, interrupted by the end of the service it goes on at
+//! the next start. So does a projection whose VERSION changed: it replays by itself at the next start into an instance of
+//! its own. The old instance stays until the new one is complete, so an older program finds its view again; nobody reads a
+//! view before it was complete once. A rebuild may keep the instance that it replaces, to roll back to.
+//!
+//! [`Projections::named`] gives a service's own command line what it needs: status, rebuilds, what is parked.
 //!
 //! ```text
 //! log ── feed ──► applier ──► instance (projection + read model) ──► published cursor ──► waiting readers
@@ -20,8 +23,10 @@ mod key_value;
 mod table;
 
 mod blocking;
-mod model;
 mod options;
+mod parking;
+
+mod model;
 
 mod embedded;
 
@@ -29,13 +34,19 @@ mod instance;
 
 mod feed;
 
+mod ahead;
 mod applier;
 
 mod status;
 
+mod unparking;
+
 mod runner;
 
 mod rebuild;
+mod replay;
+
+mod control;
 
 mod handle;
 mod running;
@@ -47,15 +58,18 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use control::ProjectionControl;
 pub use embedded::{Embedded, Scan, ScanSource, Tx, View};
 pub use handle::{ViewError, ViewHandle};
 pub use key::{Descending, KeyPrefix, ViewKey};
 pub use key_value::{Batch, Change, KeyValueStore, MemoryKeyValue, Rows, VisitRow};
-pub use model::{ApplyError, ModelError, Projection, ReadModel};
-pub use options::ProjectionOptions;
+pub use model::{ApplyError, Kept, ModelError, Projection, ReadModel};
+pub use options::{ProjectionOptions, RebuildOptions};
+pub use parking::{OnFailure, Parked, ParkedCount};
 pub use rebuild::{Rebuild, RebuildError, Rebuilt};
 pub use running::Projections;
 pub use set::{ProjectionSet, StartError};
-pub use status::{Progress, ProjectionState, ProjectionStatus};
+pub use status::{Progress, ProjectionState, ProjectionStatus, UnknownProjection};
 pub use table::{RowError, Table};
 pub use testing::{GivenEvent, GivenView, given_view};
+pub use unparking::ParkedError;

@@ -1,10 +1,20 @@
 //! The traits that users and read models implement.
 
-use std::{error::Error, fmt, future::Future};
+use std::{
+    borrow::Cow,
+    error::Error,
+    fmt,
+    future::{Future, ready},
+};
 
-use annalist_core::{Cursor, StoreError};
+use annalist_core::{Cursor, Position, RecordedEvent, StoreError};
+use serde::{Deserialize, Serialize};
 
-use super::table::RowError;
+use super::{
+    options::RebuildOptions,
+    parking::{OnFailure, Parked},
+    table::RowError,
+};
 use crate::event::{Events, Recorded};
 
 /// Turns events into the rows of a read model.
@@ -53,13 +63,28 @@ pub trait Projection: Send + Sync + 'static {
     /// Applies one event. Users write `async fn apply`.
     ///
     /// # Errors
-    /// [`ApplyError`]: the transaction is rolled back and tried again; if that does not help the projection stops at
-    /// this event and says so in its status. Return `Ok` for an event that does not concern the view.
+    /// [`ApplyError`]: the transaction is rolled back and tried again; if that does not help the projection does what
+    /// [`Projection::on_failure`] says. Return `Ok` for an event that does not concern the view.
     fn apply(
         &self,
         event: &Recorded<Self::Event>,
         tx: &mut <Self::Model as ReadModel>::Tx,
     ) -> impl Future<Output = Result<(), ApplyError>> + Send;
+
+    /// What is done about an event that cannot be decoded or applied: the projection stops, unless this says that it
+    /// parks the event's key. A rebuild never parks: it fails, and the live view stays as it is.
+    fn on_failure(&self) -> OnFailure {
+        OnFailure::stop()
+    }
+
+    /// What an event belongs to, for a projection that parks: while an event of a key is parked, later ones of that key
+    /// wait behind it and all others are applied. By default the stream; or a tag, say, for a view with a row per tag.
+    ///
+    /// Events whose order matters to a row must have one key. It is asked of the raw record, which may be one that
+    /// cannot be decoded; it must depend on nothing else. Increment [`Projection::VERSION`] when it changes.
+    fn key<'a>(&self, record: &'a RecordedEvent) -> Cow<'a, str> {
+        Cow::Borrowed(record.stream())
+    }
 }
 
 /// One instance of a projection's rows, with the cursor of the last event that is in them.
@@ -76,7 +101,9 @@ pub trait ReadModel: Clone + Send + Sync + 'static {
     /// Whether readers see this instance.
     fn is_live(&self) -> impl Future<Output = Result<bool, ModelError>> + Send;
 
-    /// Begins a transaction. There is one at a time on an instance.
+    /// Begins a transaction. There is one at a time on an instance; yet one that was dropped while it was being committed
+    /// may still come through. It must not do so between another's beginning and that one's commit: let the later of the
+    /// two fail, as by a condition on the cursor row as it was at the beginning, or by a lock on it.
     fn begin(&self) -> impl Future<Output = Result<Self::Tx, ModelError>> + Send;
 
     /// Commits rows and cursor together, or neither.
@@ -87,12 +114,90 @@ pub trait ReadModel: Clone + Send + Sync + 'static {
     fn shadow(&self) -> impl Future<Output = Result<Self, ModelError>> + Send;
 
     /// Makes this instance the one that readers see, in one atomic step, and then drops the one that they saw before, of
-    /// whichever version. If that second part fails it is made up for when the model is next opened. Others stay: a
-    /// rebuild may be filling one.
+    /// whichever version, and one that was kept as [`Kept::Previous`]. If that second part fails it is made up for when the
+    /// model is next opened. Others stay: a rebuild may be filling one.
     fn promote(&self) -> impl Future<Output = Result<(), ModelError>> + Send;
 
     /// Drops this instance, if it is there; the live one refuses.
     fn discard(&self) -> impl Future<Output = Result<(), ModelError>> + Send;
+
+    /// Whether it can keep instances beside the live one for later: the three methods below are there then. Without it a
+    /// rebuild begins again after a restart, and one cannot roll back.
+    const KEEPS: bool = false;
+
+    /// Notes durably why this instance is kept, replacing an earlier note: opening the model does not remove it, unless it
+    /// is an unfinished rebuild of another version. The note goes when the instance is promoted or dropped.
+    ///
+    /// For a database: a column of the table of instances, with the note as JSON.
+    fn keep(&self, why: Kept) -> impl Future<Output = Result<(), ModelError>> + Send {
+        let _ = why;
+        ready(Err(ModelError::CannotKeep))
+    }
+
+    /// The instances of this projection and version that are kept, and why.
+    fn kept(&self) -> impl Future<Output = Result<Vec<(Self, Kept)>, ModelError>> + Send {
+        ready(if Self::KEEPS { Err(ModelError::CannotKeep) } else { Ok(Vec::new()) })
+    }
+
+    /// [`ReadModel::promote`], but the instance that readers saw before is kept as [`Kept::Previous`], which is noted in the
+    /// same step.
+    fn promote_keeping(&self) -> impl Future<Output = Result<(), ModelError>> + Send {
+        ready(Err(ModelError::CannotKeep))
+    }
+
+    /// Whether it can keep parked events: the three methods below are there then.
+    const PARKS: bool = false;
+
+    /// Notes in a transaction that an event of this instance is parked, replacing an earlier note of the same event.
+    ///
+    /// The event's key and position are the note's; notes are dropped with the instance. For a database: a table with
+    /// the primary key (projection, instance, key, position).
+    fn park(tx: &mut Self::Tx, parked: &Parked) -> impl Future<Output = Result<(), ModelError>> + Send {
+        let _ = (tx, parked);
+        ready(Err(ModelError::CannotPark))
+    }
+
+    /// Removes the note of one parked event in a transaction, if it is there.
+    ///
+    /// A transaction that unparks is committed with the cursor that the instance has already. It must count as a change
+    /// like any other to a model that recognises transactions by the cursor they began with.
+    fn unpark(tx: &mut Self::Tx, key: &str, position: Position) -> impl Future<Output = Result<(), ModelError>> + Send {
+        let _ = (tx, key, position);
+        ready(Err(ModelError::CannotPark))
+    }
+
+    /// The parked events of this instance behind `after`, at most `limit`: key by key, in whichever order of keys, and by
+    /// position within a key.
+    fn parked(
+        &self,
+        after: Option<(&str, Position)>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Parked>, ModelError>> + Send {
+        let _ = (after, limit);
+        ready(if Self::PARKS { Err(ModelError::CannotPark) } else { Ok(Vec::new()) })
+    }
+
+    /// Whether an error that a projection met while it wrote its rows is one of the database and not of the event: a
+    /// connection that broke, a full disk. Such an event is tried again but never parked.
+    fn is_outage(error: &(dyn Error + 'static)) -> bool {
+        matches!(error.downcast_ref(), Some(RowError::Store(_))) || error.is::<StoreError>()
+    }
+}
+
+/// Why an instance that is not the live one is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Kept {
+    /// A rebuild fills it, and goes on with it after a restart.
+    Rebuild {
+        /// How.
+        options: RebuildOptions,
+        /// Whether it waits until it is told to go on.
+        paused: bool,
+    },
+    /// It was live before the one that is, and one may roll back to it.
+    Previous,
 }
 
 /// Why a projection could not apply an event: any error, by `?`.
@@ -138,6 +243,12 @@ pub enum ModelError {
     /// A row could not be read or written.
     #[error(transparent)]
     Row(#[from] RowError),
+    /// It keeps no instances beside the live one.
+    #[error("this read model keeps no instances beside the live one")]
+    CannotKeep,
+    /// It keeps no parked events. Use a read model that does, or let the projection stop at what it cannot apply.
+    #[error("this read model keeps no parked events")]
+    CannotPark,
     /// The store of a read model failed.
     #[error("the read model failed")]
     Other(#[source] Box<dyn Error + Send + Sync>),

@@ -1,38 +1,30 @@
-//! Rebuilding a view by replay, beside the live one.
+//! A rebuild, in the hands of whoever began it.
 
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use annalist_core::{Cursor, EventStore, Position};
+use annalist_core::{Cursor, Position};
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::{
-    sync::{mpsc, oneshot, watch},
-    time::Instant,
-};
-use tracing::Instrument;
+use tokio::sync::{oneshot, watch};
 
-use super::{
-    applier::{Applier, Halt},
-    feed::Feed,
-    instance::{Failure, Instance, chain},
-    runner::TakeOver,
-    status::{Progress, per_second},
-};
+use super::status::{Progress, UnknownProjection, per_second};
 
 /// A rebuild in progress; await it for its end. Dropping it cancels it: the live view stays as it is.
+///
+/// A shutdown or a crash does not cancel it: it goes on at the next start, where it was, if the read model can keep what it
+/// has filled. Nobody waits for it then; see [`ProjectionControl`](super::ProjectionControl).
 #[must_use = "dropping a rebuild cancels it"]
 #[derive(Debug)]
 pub struct Rebuild {
     pub(super) name: String,
     pub(super) progress: watch::Receiver<Progress>,
     pub(super) done: oneshot::Receiver<Result<Rebuilt, RebuildError>>,
-    /// Being dropped is the signal.
-    pub(super) _cancel: watch::Sender<bool>,
+    /// `None` once nobody is to cancel it by dropping this.
+    pub(super) cancel: Option<watch::Sender<bool>>,
 }
 
 /// What a rebuild did.
@@ -52,13 +44,8 @@ pub struct Rebuilt {
 #[non_exhaustive]
 pub enum RebuildError {
     /// There is no such projection.
-    #[error("there is no projection `{name}`; registered are: {registered}")]
-    Unknown {
-        /// The name that was asked for.
-        name: String,
-        /// The names that there are.
-        registered: String,
-    },
+    #[error(transparent)]
+    Unknown(#[from] UnknownProjection),
     /// Another rebuild of the same view is in progress. Wait for it, or cancel it by dropping it.
     #[error("the view `{name}` is being rebuilt already")]
     InProgress {
@@ -75,7 +62,25 @@ pub enum RebuildError {
         /// What went wrong.
         error: String,
     },
-    /// It was cancelled, or the projections were shut down.
+    /// There is no view to roll back to: none was kept, or it was released.
+    #[error("the projection `{name}` has kept no view to roll back to")]
+    NoPrevious {
+        /// The projection.
+        name: String,
+    },
+    /// The read model keeps no instance beside the live one.
+    #[error("the read model of `{name}` keeps no view beside the live one")]
+    CannotKeep {
+        /// The projection.
+        name: String,
+    },
+    /// The projections were shut down meanwhile. It goes on at the next start.
+    #[error("the rebuild of `{name}` was interrupted and goes on at the next start")]
+    Interrupted {
+        /// The projection.
+        name: String,
+    },
+    /// It was cancelled, or the projections were shut down and the read model cannot keep what it had filled.
     #[error("the rebuild of `{name}` was cancelled")]
     Cancelled {
         /// The projection.
@@ -95,6 +100,18 @@ impl fmt::Display for At {
 }
 
 impl Rebuild {
+    /// One that never began.
+    pub(super) fn refused(name: &str, error: RebuildError) -> Self {
+        let (done, answer) = oneshot::channel();
+        drop(done.send(Err(error)));
+        Self { name: name.to_owned(), progress: watch::channel(Progress::START).1, done: answer, cancel: None }
+    }
+
+    /// Lets it go on by itself: dropping this no longer cancels it.
+    pub fn detach(mut self) {
+        self.cancel = None;
+    }
+
     /// How far it is, as it goes on.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
@@ -129,6 +146,14 @@ impl Rebuild {
     }
 }
 
+impl Drop for Rebuild {
+    fn drop(&mut self) {
+        if let Some(cancel) = &self.cancel {
+            cancel.send_replace(true);
+        }
+    }
+}
+
 impl Future for Rebuild {
     type Output = Result<Rebuilt, RebuildError>;
 
@@ -150,84 +175,5 @@ impl Rebuilt {
 impl fmt::Display for Rebuilt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} events in {:.1} s, {:.0}/s", self.events, self.duration.as_secs_f64(), self.rate())
-    }
-}
-
-/// The work of a rebuild.
-pub(super) struct Replay {
-    /// Any instance of the projection's rows.
-    pub(super) instance: Arc<dyn Instance>,
-    pub(super) events: Arc<dyn EventStore>,
-    pub(super) applier: Applier,
-    pub(super) control: mpsc::Sender<TakeOver>,
-    pub(super) progress: watch::Sender<Progress>,
-}
-
-impl Replay {
-    /// Fills a shadow and puts it into place, or leaves no trace.
-    pub(super) async fn run(mut self) -> Result<Rebuilt, RebuildError> {
-        let name = self.applier.name;
-        let span = tracing::info_span!("annalist.projection.rebuild", projection = name);
-        let result = self.replay().instrument(span).await;
-        result.map_err(|halt| match halt {
-            Halt::Stopped => RebuildError::Cancelled { name: name.to_owned() },
-            Halt::Failed(Failure { at, error, .. }) => {
-                RebuildError::Failed { name: name.to_owned(), position: at.map(|(_, position)| position), error }
-            }
-        })
-    }
-
-    async fn replay(&mut self) -> Result<Rebuilt, Halt> {
-        let started = Instant::now();
-        let shadow = self.instance.shadow().await?;
-        let result = match self.fill(&*shadow, started).await {
-            Ok(()) => self.hand_over(&shadow).await,
-            Err(halt) => Err(halt),
-        };
-        match result {
-            Ok(cursor) => Ok(Rebuilt { events: cursor.position.get(), cursor, duration: started.elapsed() }),
-            Err(halt) => {
-                if let Err(error) = shadow.discard().await {
-                    let (name, error) = (self.applier.name, chain(&error));
-                    tracing::warn!(
-                        projection = name,
-                        error,
-                        "what was replayed is dropped when the view is next opened"
-                    );
-                }
-                Err(halt)
-            }
-        }
-    }
-
-    /// Replays the log until little is left.
-    async fn fill(&mut self, shadow: &dyn Instance, started: Instant) -> Result<(), Halt> {
-        let mut head = self.events.head().await?;
-        let mut cursor = shadow.cursor().await?;
-        let mut feed = Feed::open(&*self.events, cursor, self.applier.options.rebuild_batch_events).await?;
-        loop {
-            self.progress.send_replace(Progress::new(cursor.position, head.position, started.elapsed()));
-            let fed = tokio::select! {
-                biased;
-                () = self.applier.stop.told() => return Err(Halt::Stopped),
-                fed = feed.next() => fed?,
-            };
-            self.applier.apply(shadow, head, &fed.events, |committed, _| cursor = committed).await?;
-            head = self.events.head().await?;
-            let left = head.position.get().saturating_sub(cursor.position.get());
-            if fed.caught_up || left < self.applier.options.live_batch_events as u64 {
-                self.progress.send_replace(Progress::new(cursor.position, head.position, started.elapsed()));
-                return Ok(());
-            }
-        }
-    }
-
-    /// Lets the runner apply the rest and swap: between two of its transactions, so nobody writes to either meanwhile.
-    async fn hand_over(&self, shadow: &Arc<dyn Instance>) -> Result<Cursor, Halt> {
-        let (reply, answer) = oneshot::channel();
-        let asked = TakeOver { shadow: Arc::clone(shadow), reply };
-        // A runner that is gone was shut down.
-        self.control.send(asked).await.map_err(|_| Halt::Stopped)?;
-        answer.await.map_err(|_| Halt::Stopped)?.map_err(Halt::Failed)
     }
 }

@@ -10,16 +10,28 @@ use tokio::{
 use tracing::Instrument;
 
 use super::{
-    applier::{Applier, Halt},
+    applier::{Applier, Halt, Step},
     feed::{Fed, Feed},
-    instance::{Failure, Instance, chain},
+    instance::{Failure, Instance, chain, parked_keys},
     model::ModelError,
+    parking::{ParkedCount, ParkedKeys},
     status::{ProjectionState, Published, Rate},
+    unparking::{ParkedRequest, Unparking},
 };
+
+/// What a runner is asked to do between two of its batches.
+pub(super) enum Control {
+    TakeOver(TakeOver),
+    Parked(ParkedRequest),
+}
 
 /// A rebuilt instance that is to replace the live one. The answer is the cursor that it had then.
 pub(super) struct TakeOver {
     pub(super) shadow: Arc<dyn Instance>,
+    /// What applies the rest to it.
+    pub(super) applier: Applier,
+    /// Whether the instance that it replaces is kept.
+    pub(super) keep_previous: bool,
     pub(super) reply: oneshot::Sender<Result<Cursor, Failure>>,
 }
 
@@ -29,8 +41,10 @@ pub(super) struct Runner {
     pub(super) events: Arc<dyn EventStore>,
     pub(super) applier: Applier,
     pub(super) published: watch::Sender<Published>,
-    pub(super) control: mpsc::Receiver<TakeOver>,
+    pub(super) control: mpsc::Receiver<Control>,
     pub(super) rate: Rate,
+    /// What is parked in the instance.
+    pub(super) parked: ParkedKeys,
 }
 
 impl From<ModelError> for Halt {
@@ -75,39 +89,56 @@ impl Runner {
         let head = self.events.head().await?;
         let cursor = self.instance.cursor().await?;
         let readable = self.instance.is_live().await?;
-        self.publish(|published| *published = Published::new(cursor, readable));
-        let mut feed = Feed::open(&*self.events, cursor, self.applier.options.live_batch_events).await?;
+        self.parked = parked_keys(&*self.instance).await?;
+        let parked = self.parked.count();
+        self.publish(|published| published.begin(cursor, readable, parked));
+        let options = Arc::clone(&self.applier.options);
+        // A view that nobody reads yet is filled as by a rebuild.
+        let events_max = if readable { options.live_batch_events } else { options.rebuild_batch_events };
+        let mut feed = Feed::open(&*self.events, cursor, events_max).await?;
         loop {
             let fed = tokio::select! {
                 biased;
                 () = self.applier.stop.told() => return Err(Halt::Stopped),
-                Some(asked) = self.control.recv() => return Ok(asked),
+                Some(asked) = self.control.recv() => match asked {
+                    Control::TakeOver(asked) => return Ok(asked),
+                    Control::Parked(asked) => {
+                        self.answer(asked).await;
+                        continue;
+                    }
+                },
                 fed = feed.next() => fed?,
             };
-            self.take(head, &fed).await?;
+            let was_readable = self.published.borrow().readable;
+            self.take(head, fed).await?;
             *attempts = 0;
+            let Published { cursor, readable, .. } = *self.published.borrow();
+            if readable && !was_readable {
+                feed = Feed::open(&*self.events, cursor, options.live_batch_events).await?;
+            }
         }
     }
 
     /// Applies a batch and notes what that changes for readers.
-    async fn take(&mut self, head: Cursor, fed: &Fed) -> Result<(), Halt> {
-        let Self { published, rate, .. } = self;
-        let committed = |cursor, events| note_commit(published, rate, cursor, events);
-        self.applier.apply(&*self.instance, head, &fed.events, committed).await?;
+    async fn take(&mut self, head: Cursor, fed: Fed) -> Result<(), Halt> {
+        let caught_up = fed.caught_up;
+        let Self { published, rate, parked, .. } = self;
+        let tell = |step: Step<'_>| note(published, rate, &step);
+        self.applier.apply(&*self.instance, head, fed, parked, tell).await?;
         let (readable, seen) = {
             let published = self.published.borrow();
             (published.readable, published.cursor.position)
         };
         // Filled for the first time: it has everything that was there when it began.
-        if !readable && (fed.caught_up || seen >= head.position) {
-            self.instance.promote().await?;
+        if !readable && (caught_up || seen >= head.position) {
+            self.instance.promote(false).await?;
             tracing::info!(projection = self.applier.name, position = %seen, "the view is complete");
             self.publish(|published| {
                 published.readable = true;
                 published.state = ProjectionState::Replaying;
             });
         }
-        if fed.caught_up {
+        if caught_up {
             self.publish(|published| published.state = ProjectionState::Live);
         }
         Ok(())
@@ -116,49 +147,82 @@ impl Runner {
     /// Says what is wrong and waits for a rebuild; `None` when the end comes first.
     async fn failed(&mut self, failure: Failure) -> Option<TakeOver> {
         let position = failure.at.map(|(_, position)| position);
-        let name = self.applier.name;
-        tracing::error!(projection = name, ?position, error = failure.error, "the projection has stopped");
-        self.publish(|published| published.state = ProjectionState::Failed { position, error: failure.error });
-        tokio::select! {
-            biased;
-            () = self.applier.stop.told() => None,
-            asked = self.control.recv() => asked,
+        let (name, error) = (self.applier.name, failure.error);
+        tracing::error!(projection = name, ?position, error, "the projection has stopped");
+        self.publish(|published| {
+            published.last_error = Some(error.as_str().into());
+            published.state = if failure.foreign {
+                ProjectionState::Foreign { error }
+            } else {
+                ProjectionState::Failed { position, error }
+            };
+        });
+        loop {
+            let asked = tokio::select! {
+                biased;
+                () = self.applier.stop.told() => return None,
+                asked = self.control.recv() => asked?,
+            };
+            match asked {
+                Control::TakeOver(asked) => return Some(asked),
+                Control::Parked(asked) => self.answer(asked).await,
+            }
         }
+    }
+
+    /// Does what people want done about parked events.
+    async fn answer(&mut self, asked: ParkedRequest) {
+        let (name, now) = (self.applier.name, self.applier.env.now());
+        let (instance, events) = (&*self.instance, &*self.events);
+        Unparking { name, instance, events, parked: &mut self.parked, now }.answer(asked).await;
+        let parked = self.parked.count();
+        self.publish(|published| published.parked = parked);
     }
 
     /// Puts a rebuilt instance in the place of the live one, or leaves everything as it is.
     async fn take_over(&mut self, asked: TakeOver) {
-        let result = match self.swap_in(&asked.shadow).await {
+        let TakeOver { shadow, applier, keep_previous, reply } = asked;
+        let result = match self.swap_in(&shadow, applier, keep_previous).await {
             Ok(cursor) => Ok(cursor),
             Err(Halt::Stopped) => return,
             Err(Halt::Failed(failure)) => Err(failure),
         };
         // If nobody waits any more there is nobody to tell; the log of the swap stands in the trace.
-        drop(asked.reply.send(result));
+        drop(reply.send(result));
     }
 
-    async fn swap_in(&mut self, shadow: &Arc<dyn Instance>) -> Result<Cursor, Halt> {
+    async fn swap_in(
+        &mut self,
+        shadow: &Arc<dyn Instance>,
+        mut applier: Applier,
+        keep_previous: bool,
+    ) -> Result<Cursor, Halt> {
         let head = self.events.head().await?;
         let live = self.published.borrow().cursor;
         let mut cursor = shadow.cursor().await?;
         // Readers have seen the view at `live`: the new one must not be behind that.
         if live.fits(&head) && cursor.position < live.position {
             let mut feed = Feed::open(&*self.events, cursor, self.applier.options.live_batch_events).await?;
+            let mut parked = parked_keys(&**shadow).await?;
             while cursor.position < live.position {
                 let fed = feed.next().await?;
-                self.applier.apply(&**shadow, head, &fed.events, |committed, _| cursor = committed).await?;
+                let tell = |step: Step<'_>| {
+                    if let Step::Committed(committed, ..) = step {
+                        cursor = committed;
+                    }
+                };
+                applier.apply(&**shadow, head, fed, &mut parked, tell).await?;
             }
         }
-        shadow.promote().await?;
+        let readable = self.published.borrow().readable;
+        shadow.promote(keep_previous && readable).await?;
         let before = std::mem::replace(&mut self.instance, Arc::clone(shadow));
         // The live one was dropped with that; one that was being filled for the first time was not.
-        if !self.published.borrow().readable
-            && let Err(error) = before.discard().await
-        {
+        if !readable && let Err(error) = before.discard().await {
             let (name, error) = (self.applier.name, chain(&error));
             tracing::warn!(projection = name, error, "the instance before is dropped when the view is next opened");
         }
-        self.publish(|published| *published = Published::new(cursor, true));
+        self.publish(|published| published.begin(cursor, true, ParkedCount::default()));
         tracing::info!(projection = self.applier.name, position = %cursor.position, "the rebuilt view is in place");
         Ok(cursor)
     }
@@ -168,11 +232,18 @@ impl Runner {
     }
 }
 
-fn note_commit(published: &watch::Sender<Published>, rate: &mut Rate, cursor: Cursor, events: usize) {
-    let rate = rate.add(events as u64);
-    published.send_modify(|published| {
-        published.cursor = cursor;
-        published.rate = rate;
-        published.at = Instant::now();
+/// Notes a step of the applier.
+fn note(published: &watch::Sender<Published>, rate: &mut Rate, step: &Step<'_>) {
+    published.send_modify(|published| match step {
+        Step::Committed(cursor, events, parked) => {
+            published.cursor = *cursor;
+            published.parked = *parked;
+            published.rate = rate.add(*events as u64);
+            published.at = Instant::now();
+        }
+        Step::Failed(failure) => {
+            published.errors += 1;
+            published.last_error = Some(failure.error.as_str().into());
+        }
     });
 }

@@ -12,13 +12,15 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     applier::{Applier, Stop},
+    control::{Entry, Inner},
     embedded::Embedded,
     instance::{Bound, Instance},
     key_value::KeyValueStore,
     model::{ModelError, Projection},
     options::{CONTROL_QUEUE, ProjectionOptions},
+    parking::ParkedKeys,
     runner::Runner,
-    running::{Entry, Inner, Projections},
+    running::Projections,
     status::{Published, Rate},
     table::is_name,
 };
@@ -56,6 +58,13 @@ pub enum StartError {
     #[error("two projections are called `{name}`; rename one of them")]
     Twice {
         /// The name.
+        name: &'static str,
+    },
+    /// A projection parks what it cannot apply, and its read model keeps no parked events. Use another read model, or let
+    /// the projection stop.
+    #[error("the projection `{name}` parks events, and its read model cannot keep them; use another, or let it stop")]
+    CannotPark {
+        /// The projection.
         name: &'static str,
     },
     /// The view of a projection cannot be opened.
@@ -114,7 +123,7 @@ impl ProjectionSet {
     pub async fn start(self) -> Result<Projections, StartError> {
         let Self { events, views, env, options, registered } = self;
         let (options, (stop, stopped)) = (Arc::new(options), watch::channel(false));
-        let (mut entries, mut runners) = (Vec::<Entry>::new(), Vec::new());
+        let (mut entries, mut runners) = (Vec::<Arc<Entry>>::new(), Vec::new());
         for Registered { name, version, type_id, open } in registered {
             if !is_name(name) {
                 return Err(StartError::Name { name });
@@ -128,9 +137,14 @@ impl ProjectionSet {
             let readable = instance.is_live().await.map_err(failed)?;
             let (publish, published) = watch::channel(Published::new(cursor, readable));
             let (control, controlled) = mpsc::channel(CONTROL_QUEUE);
+            let policy = instance.on_failure();
+            if policy.keys_max.is_some() && !instance.can_park() {
+                return Err(StartError::CannotPark { name });
+            }
             let applier = Applier {
                 name,
-                options: Arc::clone(&options),
+                options: Arc::new(policy.options(ProjectionOptions::clone(&options))),
+                keys_max: policy.keys_max,
                 env: Arc::clone(&env),
                 stop: Stop { all: stopped.clone(), this: None },
             };
@@ -141,8 +155,9 @@ impl ProjectionSet {
                 published: publish,
                 control: controlled,
                 rate: Rate::new(),
+                parked: ParkedKeys::default(),
             });
-            entries.push(Entry {
+            entries.push(Arc::new(Entry {
                 name,
                 version,
                 type_id,
@@ -151,10 +166,14 @@ impl ProjectionSet {
                 published,
                 control,
                 rebuild: Mutex::default(),
-            });
+            }));
         }
         let tasks = runners.into_iter().map(Runner::run).collect();
-        Ok(Projections::of(Inner { events, views, options, entries, tasks: Mutex::new(tasks), stop }))
+        let projections = Projections::new(Inner { events, views, options, entries, tasks: Mutex::new(tasks), stop });
+        for control in projections.all() {
+            control.take_up().await.map_err(|source| StartError::Model { name: control.name(), source })?;
+        }
+        Ok(projections)
     }
 }
 

@@ -1,11 +1,21 @@
 //! How far a projection is, for people and for readers who wait.
 
-use std::{collections::VecDeque, fmt, time::Duration};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use annalist_core::{Cursor, Position};
 use tokio::time::Instant;
 
-use super::options::RATE_WINDOW;
+use super::{options::RATE_WINDOW, parking::ParkedCount};
+
+/// There is no such projection. Register it before the service starts.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no projection `{name}`; registered are: {registered}")]
+pub struct UnknownProjection {
+    /// The name that was asked for.
+    pub name: String,
+    /// The names that there are.
+    pub registered: String,
+}
 
 /// What a projection is doing.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,8 +34,21 @@ pub enum ProjectionState {
         /// What went wrong and what to do.
         error: String,
     },
+    /// The view belongs to another log than this one, as after the log was restored from a backup: it has seen events that
+    /// the log does not have. It stays as it is until it is rebuilt.
+    Foreign {
+        /// Which cursor does not fit which log.
+        error: String,
+    },
     /// It was shut down, or the store was closed.
     Stopped,
+}
+
+impl ProjectionState {
+    /// Whether the view goes no further without help.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Foreign { .. } | Self::Stopped)
+    }
 }
 
 /// How far a projection is.
@@ -44,8 +67,17 @@ pub struct ProjectionStatus {
     pub head: Cursor,
     /// Events between the two.
     pub lag: u64,
+    /// How long ago the oldest event was recorded that is not in the view; zero when none is missing. Parked events are
+    /// counted as seen.
+    pub lag_time: Duration,
     /// Events per second, over the last seconds.
     pub rate: f64,
+    /// What is parked in the view.
+    pub parked: ParkedCount,
+    /// Attempts that failed since the start.
+    pub errors: u64,
+    /// Why the last of them failed.
+    pub last_error: Option<String>,
     /// A rebuild in progress beside the view.
     pub rebuild: Option<Progress>,
 }
@@ -58,21 +90,24 @@ pub struct Progress {
     pub done: u64,
     /// Events of the log, as far as known.
     pub total: u64,
-    /// Events per second since the beginning.
+    /// Events per second since it began, or went on after a restart.
     pub rate: f64,
     /// Time left at this rate; `None` until there is a rate.
     pub left: Option<Duration>,
+    /// Whether it waits until it is told to go on.
+    pub paused: bool,
 }
 
 impl Progress {
-    pub(super) const START: Self = Self { done: 0, total: 0, rate: 0.0, left: None };
+    pub(super) const START: Self = Self { done: 0, total: 0, rate: 0.0, left: None, paused: false };
 
-    pub(super) fn new(done: Position, total: Position, elapsed: Duration) -> Self {
+    /// Events up to `from` were replayed before.
+    pub(super) fn new(from: Position, done: Position, total: Position, elapsed: Duration) -> Self {
         let (done, total) = (done.get(), total.get().max(done.get()));
-        let rate = per_second(done, elapsed);
+        let rate = per_second(done.saturating_sub(from.get()), elapsed);
         let left =
             (rate > 0.0).then(|| Duration::try_from_secs_f64(float(total - done) / rate).unwrap_or(Duration::MAX));
-        Self { done, total, rate, left }
+        Self { done, total, rate, left, paused: false }
     }
 
     /// Between 0 and 1.
@@ -91,12 +126,24 @@ pub(super) struct Published {
     pub(super) readable: bool,
     pub(super) rate: f64,
     pub(super) at: Instant,
+    pub(super) parked: ParkedCount,
+    pub(super) errors: u64,
+    pub(super) last_error: Option<Arc<str>>,
 }
 
 impl Published {
     pub(super) fn new(cursor: Cursor, readable: bool) -> Self {
-        let state = if readable { ProjectionState::Replaying } else { ProjectionState::Building };
-        Self { state, cursor, readable, rate: 0.0, at: Instant::now() }
+        let (state, at, parked) = (ProjectionState::Stopped, Instant::now(), ParkedCount::default());
+        let mut new = Self { state, cursor, readable, rate: 0.0, at, parked, errors: 0, last_error: None };
+        new.begin(cursor, readable, parked);
+        new
+    }
+
+    /// An instance is followed from here on.
+    pub(super) fn begin(&mut self, cursor: Cursor, readable: bool, parked: ParkedCount) {
+        self.state = if readable { ProjectionState::Replaying } else { ProjectionState::Building };
+        (self.cursor, self.readable, self.parked) = (cursor, readable, parked);
+        (self.rate, self.at) = (0.0, Instant::now());
     }
 
     /// The status at this moment.
@@ -105,11 +152,27 @@ impl Published {
         name: &'static str,
         version: u32,
         head: Cursor,
+        lag_time: Duration,
         rebuild: Option<Progress>,
     ) -> ProjectionStatus {
         let rate = if self.at.elapsed() < RATE_WINDOW { self.rate } else { 0.0 };
-        let lag = head.position.get().saturating_sub(self.cursor.position.get());
-        ProjectionStatus { name, version, state: self.state.clone(), cursor: self.cursor, head, lag, rate, rebuild }
+        let Self { cursor, parked, errors, .. } = *self;
+        let lag = head.position.get().saturating_sub(cursor.position.get());
+        let (state, last_error) = (self.state.clone(), self.last_error.as_deref().map(str::to_owned));
+        ProjectionStatus {
+            name,
+            version,
+            state,
+            cursor,
+            head,
+            lag,
+            lag_time,
+            rate,
+            parked,
+            errors,
+            last_error,
+            rebuild,
+        }
     }
 }
 
@@ -157,12 +220,13 @@ impl fmt::Display for ProjectionState {
             Self::Live => f.write_str("live"),
             Self::Failed { position: Some(position), error } => write!(f, "failed at event {position}: {error}"),
             Self::Failed { position: None, error } => write!(f, "failed: {error}"),
+            Self::Foreign { error } => write!(f, "foreign, to be rebuilt: {error}"),
             Self::Stopped => f.write_str("stopped"),
         }
     }
 }
 
-/// `revenue v2: live, 1042 of 1042 events, 12000/s`
+/// `revenue v2: replaying, 1042 of 1300 events, 258 behind by 3.2 s, 12000/s; 3 events of 1 keys are parked`
 impl fmt::Display for ProjectionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (cursor, head) = (self.cursor.position, self.head.position);
@@ -170,8 +234,18 @@ impl fmt::Display for ProjectionStatus {
         if self.lag > 0 {
             write!(f, ", {} behind", self.lag)?;
         }
+        if !self.lag_time.is_zero() {
+            write!(f, " by {:.1} s", self.lag_time.as_secs_f64())?;
+        }
         if self.rate > 0.0 {
             write!(f, ", {:.0}/s", self.rate)?;
+        }
+        let ParkedCount { keys, events } = self.parked;
+        if events > 0 {
+            write!(f, "; {events} events of {keys} keys are parked")?;
+        }
+        if self.errors > 0 {
+            write!(f, "; {} attempts failed", self.errors)?;
         }
         match &self.rebuild {
             Some(progress) => write!(f, "; rebuilding: {progress}"),
@@ -185,6 +259,7 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} %, {} of {} events, {:.0}/s", self.fraction() * 100.0, self.done, self.total, self.rate)?;
         match self.left {
+            _ if self.paused => f.write_str(", paused"),
             Some(left) => write!(f, ", {} s left", left.as_secs()),
             None => Ok(()),
         }

@@ -69,6 +69,15 @@ impl<K: ViewKey, V: Serialize + DeserializeOwned> Table<K, V> {
         bytes
     }
 
+    /// Where a row stands, in the place of whatever `bytes` held.
+    pub(crate) fn write_row_key(&self, bytes: &mut Vec<u8>, instance: &[u8], key: &K) {
+        bytes.clear();
+        bytes.extend_from_slice(instance);
+        bytes.extend_from_slice(self.name.as_bytes());
+        bytes.push(0);
+        key.encode(bytes);
+    }
+
     /// Where a row stands.
     pub(crate) fn row_key(&self, instance: &[u8], key: &K) -> Vec<u8> {
         let mut bytes = self.prefix(instance);
@@ -88,6 +97,15 @@ impl<K: ViewKey, V: Serialize + DeserializeOwned> Table<K, V> {
     pub(crate) fn encode_value(&self, value: &V) -> Result<Vec<u8>, RowError> {
         bincode::serde::encode_to_vec(value, bincode::config::standard())
             .map_err(|error| RowError::Encode { table: self.name, detail: error.to_string() })
+    }
+
+    /// Writes a value in the place of whatever `bytes` held.
+    pub(crate) fn encode_value_into(&self, value: &V, bytes: &mut Vec<u8>) -> Result<(), RowError> {
+        bytes.clear();
+        match bincode::serde::encode_into_std_write(value, bytes, bincode::config::standard()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(RowError::Encode { table: self.name, detail: error.to_string() }),
+        }
     }
 
     pub(crate) fn decode_value(&self, bytes: &[u8]) -> Result<V, RowError> {

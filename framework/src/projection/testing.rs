@@ -72,7 +72,7 @@ where
 {
     let store = Arc::new(MemoryKeyValue::new());
     let model = succeed("open the view", Embedded::open_now(store, P::NAME, P::VERSION));
-    succeed("promote the view", model.promote_now());
+    succeed("promote the view", model.promote_now(false));
     let mut versions = HashMap::<StreamId, Version>::new();
     let mut log = Vec::new();
     for (position, given) in (1..).zip(events) {

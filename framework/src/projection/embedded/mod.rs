@@ -1,6 +1,9 @@
 //! The embedded read model: rows in an ordered key-value store in the same process.
 
+mod cache;
+mod kept;
 mod keys;
+mod parked;
 mod scan;
 mod tx;
 mod view;
@@ -10,11 +13,12 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 use annalist_core::{Cursor, Direction, Position, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
-use self::keys::InstanceRow;
+use self::{cache::Cached, kept::all_kept, keys::InstanceRow};
 use super::{
     blocking::blocking,
     key_value::{Batch, KeyValueStore, Rows, behind_prefix, read_rows},
-    model::{ModelError, ReadModel},
+    model::{Kept, ModelError, ReadModel},
+    parking::Parked,
 };
 
 pub use scan::{Scan, ScanSource};
@@ -31,12 +35,13 @@ pub struct Embedded {
     name: &'static str,
     version: u32,
     number: u32,
+    cached: Cached,
 }
 
 impl Embedded {
     /// Opens the rows of a projection: the live instance, if it was filled by this version of the projection; otherwise
-    /// the one that this version has begun to fill, or an empty one. What an interrupted rebuild left is removed; the
-    /// live instance of another version stays until this one is promoted.
+    /// the one that this version has begun to fill, or an empty one. What nobody needs is removed; the live instance of
+    /// another version stays until this one is promoted.
     ///
     /// # Errors
     /// [`ModelError`] when the store fails.
@@ -53,18 +58,28 @@ impl Embedded {
         name: &'static str,
         version: u32,
     ) -> Result<Self, StoreError> {
-        let (live, instances) = read_rows(&*key_value, |rows| Ok((live_number(rows, name)?, instances(rows, name)?)))?;
+        let (live, instances, kept) = read_rows(&*key_value, |rows| {
+            Ok((live_number(rows, name)?, instances(rows, name)?, all_kept(rows, name)?))
+        })?;
+        let is_kept = |number: u32| kept.iter().any(|(kept, _)| *kept == number);
         let ours = instances.iter().filter(|(_, row)| row.version == version).map(|(number, _)| *number);
         let number = match live {
             Some(live) if ours.clone().any(|number| number == live) => Some(live),
-            _ => ours.max(),
+            _ => ours.filter(|number| !is_kept(*number)).max(),
         };
         let model = match number {
-            Some(number) => Self { key_value, name, version, number },
+            Some(number) => Self { key_value, name, version, number, cached: Cached::default() },
             None => Self::create(key_value, name, version, &instances)?,
         };
-        let remains = instances.iter().map(|(number, _)| *number);
-        model.drop_instances(remains.filter(|number| *number != model.number && Some(*number) != live))?;
+        let remains = instances.iter().filter(|(number, row)| {
+            let stays = match kept.iter().find(|(kept, _)| kept == number) {
+                Some((_, Kept::Rebuild { .. })) => row.version == version,
+                Some((_, Kept::Previous)) => true,
+                None => false,
+            };
+            !stays && *number != model.number && Some(*number) != live
+        });
+        model.drop_instances(remains.map(|(number, _)| *number))?;
         Ok(model)
     }
 
@@ -76,16 +91,19 @@ impl Embedded {
         instances: &[(u32, InstanceRow)],
     ) -> Result<Self, StoreError> {
         let number = instances.iter().map(|(number, _)| *number).max().unwrap_or_default().saturating_add(1);
-        let row = encode(&InstanceRow { version, cursor: Cursor::START })?;
+        let row = encode(&InstanceRow { version, cursor: Cursor::START, commits: 0 })?;
         key_value.write(Batch::new().put(keys::instance(name, number), row))?;
-        Ok(Self { key_value, name, version, number })
+        Ok(Self { key_value, name, version, number, cached: Cached::default() })
     }
 
     fn drop_instances(&self, numbers: impl Iterator<Item = u32>) -> Result<(), StoreError> {
         let batch = numbers.fold(Batch::new(), |batch, number| {
-            let rows = keys::rows(self.name, number);
-            let end = behind_prefix(&rows).unwrap_or_default();
-            batch.delete(keys::instance(self.name, number)).delete_range(rows..end)
+            let all = [keys::rows(self.name, number), keys::all_parked(self.name, number)];
+            let batch = batch.delete(keys::instance(self.name, number)).delete(keys::kept(self.name, number));
+            all.into_iter().fold(batch, |batch, prefix| {
+                let end = behind_prefix(&prefix).unwrap_or_default();
+                batch.delete_range(prefix..end)
+            })
         });
         if batch.changes.is_empty() { Ok(()) } else { self.key_value.write(batch) }
     }
@@ -107,16 +125,6 @@ impl Embedded {
         Self::create(Arc::clone(&self.key_value), self.name, self.version, &instances)
     }
 
-    pub(super) fn promote_now(&self) -> Result<(), StoreError> {
-        let before = read_rows(&*self.key_value, |rows| live_number(rows, self.name))?;
-        self.key_value.write(Batch::new().put(keys::live(self.name), encode(&self.number)?))?;
-        // Readers see this instance from here on. What follows is only tidying: opening does it again if need be.
-        if let Err(error) = self.drop_instances(before.into_iter().filter(|number| *number != self.number)) {
-            tracing::warn!(projection = self.name, %error, "the old instance is dropped when the view is next opened");
-        }
-        Ok(())
-    }
-
     pub(super) fn discard_now(&self) -> Result<(), StoreError> {
         if self.is_live_now()? {
             let why = format!("the live instance of the view `{}` cannot be discarded", self.name);
@@ -127,16 +135,21 @@ impl Embedded {
 
     pub(super) fn begin_now(&self) -> Result<Tx, StoreError> {
         let began = self.key_value.get(&keys::instance(self.name, self.number))?;
-        Ok(Tx::new(self.clone(), Arc::clone(&self.key_value), keys::rows(self.name, self.number), began))
+        let cache = self.cached.take(began.as_deref());
+        Ok(Tx::new(self.clone(), Arc::clone(&self.key_value), keys::rows(self.name, self.number), began, cache))
     }
 
     pub(super) fn commit_now(tx: Tx, cursor: Cursor) -> Result<(), StoreError> {
         let (model, began) = (tx.model.clone(), tx.began.clone());
-        let (key, row) =
-            (keys::instance(model.name, model.number), encode(&InstanceRow { version: model.version, cursor })?);
+        let before = began.as_deref().map(decode::<InstanceRow>).transpose()?.map_or(0, |row| row.commits);
+        let key = keys::instance(model.name, model.number);
+        let row = encode(&InstanceRow { version: model.version, cursor, commits: before.wrapping_add(1) })?;
         // A transaction that was dropped while it was being committed may still come through. The guard keeps this one
         // from applying the same events once more on top of it.
-        model.key_value.write(tx.into_changes().put(key.clone(), row).only_if(key, began))
+        let (changes, cache) = tx.into_changes();
+        model.key_value.write(changes.put(key.clone(), row.clone()).only_if(key, began))?;
+        model.cached.leave(row, cache);
+        Ok(())
     }
 
     /// Calls `reading` with one consistent state of this instance, live or not.
@@ -164,8 +177,8 @@ impl ReadModel for Embedded {
     type Tx = Tx;
 
     async fn cursor(&self) -> Result<Cursor, ModelError> {
-        let model = self.clone();
-        Ok(blocking(move || model.cursor_now()).await?)
+        // A point read of a row that was just written: not worth a change of threads.
+        Ok(self.cursor_now()?)
     }
 
     async fn is_live(&self) -> Result<bool, ModelError> {
@@ -174,7 +187,7 @@ impl ReadModel for Embedded {
     }
 
     async fn begin(&self) -> Result<Tx, ModelError> {
-        // A point read of a row that was just written: not worth a change of threads.
+        // As for the cursor.
         Ok(self.begin_now()?)
     }
 
@@ -189,12 +202,45 @@ impl ReadModel for Embedded {
 
     async fn promote(&self) -> Result<(), ModelError> {
         let model = self.clone();
-        Ok(blocking(move || model.promote_now()).await?)
+        Ok(blocking(move || model.promote_now(false)).await?)
     }
 
     async fn discard(&self) -> Result<(), ModelError> {
         let model = self.clone();
         Ok(blocking(move || model.discard_now()).await?)
+    }
+
+    const KEEPS: bool = true;
+
+    async fn keep(&self, why: Kept) -> Result<(), ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.keep_now(why)).await?)
+    }
+
+    async fn kept(&self) -> Result<Vec<(Self, Kept)>, ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.kept_now()).await?)
+    }
+
+    async fn promote_keeping(&self) -> Result<(), ModelError> {
+        let model = self.clone();
+        Ok(blocking(move || model.promote_now(true)).await?)
+    }
+
+    const PARKS: bool = true;
+
+    async fn park(tx: &mut Tx, parked: &Parked) -> Result<(), ModelError> {
+        Ok(tx.park(parked)?)
+    }
+
+    async fn unpark(tx: &mut Tx, key: &str, position: Position) -> Result<(), ModelError> {
+        tx.unpark(key, position);
+        Ok(())
+    }
+
+    async fn parked(&self, after: Option<(&str, Position)>, limit: usize) -> Result<Vec<Parked>, ModelError> {
+        let (model, after) = (self.clone(), after.map(|(key, position)| (key.to_owned(), position)));
+        Ok(blocking(move || model.parked_now(after, limit)).await?)
     }
 }
 

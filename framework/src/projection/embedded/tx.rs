@@ -1,13 +1,14 @@
 //! A transaction on the rows of one instance.
 
 use std::{
-    collections::BTreeMap,
-    fmt,
+    collections::BTreeSet,
+    fmt, mem,
     ops::{Bound, ControlFlow, Range},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use annalist_core::{Direction, StoreError};
+use hashbrown::HashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -17,6 +18,7 @@ use super::{
         table::{RowError, Table},
     },
     Embedded,
+    cache::RowCache,
     scan::{Scan, sealed::Source},
 };
 
@@ -30,7 +32,15 @@ pub struct Tx {
     /// The note of the instance when this began.
     pub(super) began: Option<Vec<u8>>,
     /// What was written here: a value, or `None` for a row that was deleted.
-    written: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    written: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    /// The keys of what was written, in order, once a scan has asked for them.
+    sorted: OnceLock<BTreeSet<Vec<u8>>>,
+    /// Rows as they are stored, from transactions before.
+    cache: RowCache,
+    /// A key in the making: it becomes one of its own only if its row was not written yet.
+    key: Vec<u8>,
+    /// A value in the making: it takes the place of the one before only when it is whole.
+    value: Vec<u8>,
 }
 
 impl Tx {
@@ -39,8 +49,10 @@ impl Tx {
         key_value: Arc<dyn KeyValueStore>,
         instance: Vec<u8>,
         began: Option<Vec<u8>>,
+        cache: RowCache,
     ) -> Self {
-        Self { model, key_value, instance, began, written: BTreeMap::new() }
+        let (written, sorted) = (HashMap::new(), OnceLock::new());
+        Self { model, key_value, instance, began, written, sorted, cache, key: Vec::new(), value: Vec::new() }
     }
 
     /// The row under a key.
@@ -53,8 +65,8 @@ impl Tx {
         key: &K,
     ) -> Result<Option<V>, RowError> {
         let row_key = table.row_key(&self.instance, key);
-        match self.written.get(&row_key) {
-            Some(written) => written.as_deref().map(|bytes| table.decode_value(bytes)).transpose(),
+        match self.written.get(&row_key).or_else(|| self.cache.get(&row_key)) {
+            Some(row) => row.as_deref().map(|bytes| table.decode_value(bytes)).transpose(),
             None => self.key_value.get(&row_key)?.map(|bytes| table.decode_value(&bytes)).transpose(),
         }
     }
@@ -70,7 +82,7 @@ impl Tx {
         value: &V,
     ) -> Result<(), RowError> {
         let value = table.encode_value(value)?;
-        self.written.insert(table.row_key(&self.instance, key), Some(value));
+        self.write_raw(table.row_key(&self.instance, key), Some(value));
         Ok(())
     }
 
@@ -83,7 +95,7 @@ impl Tx {
         table: &Table<K, V>,
         key: &K,
     ) -> Result<(), RowError> {
-        self.written.insert(table.row_key(&self.instance, key), None);
+        self.write_raw(table.row_key(&self.instance, key), None);
         Ok(())
     }
 
@@ -97,9 +109,25 @@ impl Tx {
         key: &K,
         change: impl FnOnce(&mut V),
     ) -> Result<V, RowError> {
-        let mut value = self.get(table, key)?.unwrap_or_default();
+        // Views count: the same rows change again and again. One that was written already costs one look and no memory.
+        table.write_row_key(&mut self.key, &self.instance, key);
+        if let Some(Some(bytes)) = self.written.get_mut(&self.key) {
+            let mut value = table.decode_value(bytes)?;
+            change(&mut value);
+            table.encode_value_into(&value, &mut self.value)?;
+            mem::swap(bytes, &mut self.value);
+            return Ok(value);
+        }
+        let bytes = match (self.written.get(&self.key), self.cache.take(&self.key)) {
+            (Some(_), _) => None,
+            (None, Some(stored)) => stored,
+            (None, None) => self.key_value.get(&self.key)?,
+        };
+        let mut value = bytes.as_deref().map(|bytes| table.decode_value(bytes)).transpose()?.unwrap_or_default();
         change(&mut value);
-        self.put(table, key, &value)?;
+        let mut bytes = bytes.unwrap_or_default();
+        table.encode_value_into(&value, &mut bytes)?;
+        self.write_raw(self.key.clone(), Some(bytes));
         Ok(value)
     }
 
@@ -108,13 +136,30 @@ impl Tx {
         Scan::new(self, *table)
     }
 
-    /// What is to be written.
-    pub(super) fn into_changes(self) -> Batch {
-        let changes = self.written.into_iter().map(|(key, value)| match value {
-            Some(value) => Change::Put(key, value),
-            None => Change::Delete(key),
+    /// Puts or deletes whatever stands under a key.
+    pub(super) fn write_raw(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        if let Some(sorted) = self.sorted.get_mut()
+            && !sorted.contains(&key)
+        {
+            sorted.insert(key.clone());
+        }
+        self.written.insert(key, value);
+    }
+
+    /// What is to be written, in the order of the keys; and the cache as it is once that is written.
+    pub(super) fn into_changes(self) -> (Batch, RowCache) {
+        let Self { written, mut cache, .. } = self;
+        let mut rows: Vec<_> = written.into_iter().collect();
+        // The key-value store finds the place of each key behind that of the one before.
+        rows.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let changes = rows.into_iter().map(|(key, value)| {
+            cache.put(&key, value.as_deref());
+            match value {
+                Some(value) => Change::Put(key, value),
+                None => Change::Delete(key),
+            }
         });
-        Batch { changes: changes.collect(), guard: None }
+        (Batch { changes: changes.collect(), guard: None }, cache)
     }
 }
 
@@ -128,10 +173,14 @@ impl Source for &Tx {
         if range.is_empty() {
             return Ok(());
         }
-        let mut written = self.written.range::<[u8], _>((Bound::Included(range.start), Bound::Excluded(range.end)));
-        let mut next_written = || match direction {
-            Direction::Forward => written.next(),
-            Direction::Backward => written.next_back(),
+        let sorted = self.sorted.get_or_init(|| self.written.keys().cloned().collect());
+        let mut written = sorted.range::<[u8], _>((Bound::Included(range.start), Bound::Excluded(range.end)));
+        let mut next_written = || {
+            let key = match direction {
+                Direction::Forward => written.next(),
+                Direction::Backward => written.next_back(),
+            }?;
+            Some((key, self.written.get(key).and_then(Option::as_ref)))
         };
         let before = |a: &[u8], b: &[u8]| match direction {
             Direction::Forward => a < b,

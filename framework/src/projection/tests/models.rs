@@ -10,7 +10,7 @@ use annalist_core::Cursor;
 use super::bank::{AccountEvent, PATIENCE, World, movements, sum};
 use crate::{
     event::Recorded,
-    projection::{ApplyError, ModelError, Projection, ReadModel},
+    projection::{ApplyError, ModelError, OnFailure, Projection, ReadModel, RebuildError, RebuildOptions, StartError},
 };
 
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
@@ -125,7 +125,34 @@ async fn a_commit_whose_answer_was_lost_is_not_made_twice() {
         assert_eq!(live(&database), Sum { events: 100 * round, sum: round.cast_signed() * sum(100) });
     }
     let before = live(&database);
+    let control = projections.of::<Sums>().unwrap();
+    let refused = control.rebuild(RebuildOptions::default().keep_previous()).await.unwrap_err();
+    assert_eq!(refused, RebuildError::CannotKeep { name: "sums".to_owned() });
     assert_eq!(projections.rebuild::<Sums>().await.unwrap().events, 300);
     assert_eq!(live(&database), before);
     assert_eq!(database.instances.lock().unwrap().iter().flatten().count(), 1);
+}
+
+#[tokio::test]
+async fn a_model_that_cannot_park_is_refused_to_a_projection_that_parks() {
+    struct Parking;
+    impl Projection for Parking {
+        const NAME: &'static str = "parking";
+        const VERSION: u32 = 1;
+        type Event = AccountEvent;
+        type Model = SumModel;
+
+        async fn apply(&self, _: &Recorded<AccountEvent>, _: &mut SumTx) -> Result<(), ApplyError> {
+            Ok(())
+        }
+
+        fn on_failure(&self) -> OnFailure {
+            OnFailure::park()
+        }
+    }
+
+    let mut set = World::new().set();
+    set.register_with(Parking, SumModel::new(&Arc::default()));
+    let refused = set.start().await.unwrap_err();
+    assert!(matches!(refused, StartError::CannotPark { name: "parking" }), "{refused:?}");
 }

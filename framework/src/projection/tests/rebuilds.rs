@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use annalist_core::{Cursor, Position};
+use annalist_core::{Cursor, EventType, Position};
 use tokio::sync::Semaphore;
 
 use super::bank::{AccountEvent, BALANCES, Balances, Moody, TOTALS, World, count, movements, sum};
@@ -16,15 +16,15 @@ use crate::{
 
 /// The same view by a projection that the test lets apply event by event once it has been throttled.
 #[derive(Clone)]
-struct Throttled {
+pub(super) struct Throttled {
     /// Events behind this position of a replay wait for a permit.
-    free_until: Arc<AtomicU64>,
-    permits: Arc<Semaphore>,
-    applied: Arc<AtomicU64>,
+    pub(super) free_until: Arc<AtomicU64>,
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) applied: Arc<AtomicU64>,
 }
 
 impl Throttled {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let free_until = Arc::new(AtomicU64::new(u64::MAX));
         Self { free_until, permits: Arc::new(Semaphore::new(0)), applied: Arc::default() }
     }
@@ -119,7 +119,7 @@ async fn a_rebuild_during_the_first_replay_takes_its_place() {
 }
 
 /// Starts a rebuild of 1,000 events that gets no further than the first 500.
-async fn stuck_rebuild(
+pub(super) async fn stuck_rebuild(
     world: &World,
 ) -> (Throttled, crate::projection::Projections, crate::projection::Rebuild, usize) {
     let last = world.record(movements(1000)).await;
@@ -160,37 +160,6 @@ async fn a_cancelled_rebuild_leaves_the_live_view_and_no_trace() {
     assert_eq!(projections.rebuild::<Throttled>().await.unwrap().cursor, last);
 }
 
-#[tokio::test]
-async fn what_a_crash_leaves_of_a_rebuild_is_removed_at_the_next_start() {
-    let world = World::new();
-    let (throttled, projections, rebuild, rows) = stuck_rebuild(&world).await;
-    drop((projections, rebuild));
-    tokio::task::yield_now().await;
-    assert!(world.raw_rows().len() > rows, "the half-built view was left behind");
-
-    throttled.free_until.store(u64::MAX, Ordering::SeqCst);
-    let applied = throttled.applied.load(Ordering::SeqCst);
-    let projections = world.start(throttled.clone()).await;
-    let view = projections.view::<Throttled>().unwrap();
-    assert_eq!(view.get(&TOTALS, &()).await.unwrap(), Some((1000, sum(1000))));
-    assert_eq!(world.raw_rows().len(), rows);
-    assert_eq!(throttled.applied.load(Ordering::SeqCst), applied, "nothing was replayed");
-}
-
-#[tokio::test]
-async fn a_shutdown_cancels_a_rebuild() {
-    let world = World::new();
-    let (throttled, projections, rebuild, rows) = stuck_rebuild(&world).await;
-    throttled.permits.add_permits(10_000);
-    let (in_time, rebuilt) = tokio::join!(projections.shutdown(), rebuild);
-    assert!(in_time);
-    // It may have been faster than the shutdown.
-    if let Err(error) = rebuilt {
-        assert_eq!(error, RebuildError::Cancelled { name: "throttled".to_owned() });
-    }
-    assert_eq!(world.raw_rows().len(), rows);
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_rebuild_that_fails_says_where_and_leaves_the_live_view() {
     let world = World::new();
@@ -228,4 +197,33 @@ async fn a_rebuild_tells_its_progress_and_what_it_did() {
 
     let unknown = projections.rebuild_by_name("balance").await.unwrap_err();
     assert_eq!(unknown.to_string(), "there is no projection `balance`; registered are: balances");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decoding_ahead_keeps_the_order_and_says_where_it_cannot_decode() {
+    let mut world = World::new();
+    let mut last = world.record(movements(2000)).await;
+    for decoders in [0, 1, 4] {
+        world.options.rebuild_decoders = decoders;
+        let projections = world.start(Balances).await;
+        let view = projections.view::<Balances>().unwrap().after(last);
+        let before = view.scan(&BALANCES).await.unwrap();
+        assert_eq!(projections.rebuild::<Balances>().await.unwrap().cursor, last);
+        assert_eq!(view.scan(&BALANCES).await.unwrap(), before);
+        assert!(projections.shutdown().await);
+    }
+    for decoders in [0, 1, 4] {
+        world.options.rebuild_decoders = decoders;
+        let projections = world.start(Balances).await;
+        projections.view::<Balances>().unwrap().ready().await.unwrap();
+        let newer = EventType::versioned("money-deposited", 2).unwrap();
+        if decoders == 0 {
+            last = world.record_raw("account-1", newer, "4").await;
+            world.record(movements(500)).await;
+        }
+        let failed = projections.rebuild::<Balances>().await.unwrap_err();
+        let RebuildError::Failed { position, error, .. } = failed else { panic!("{failed:?}") };
+        assert_eq!(position, Some(last.position));
+        assert!(error.contains("recorded in version 2"), "{error}");
+    }
 }

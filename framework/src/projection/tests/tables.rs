@@ -15,6 +15,7 @@ const ROWS_TOO: Table<(u8, i8), u64> = Table::new("rows-too");
 enum Step {
     Put((u8, i8), u64),
     Delete((u8, i8)),
+    Update((u8, i8), u64),
     Commit,
     Rollback,
     Scan { from: (u8, i8), to: (u8, i8), inclusive: bool, rev: bool, limit: usize },
@@ -29,6 +30,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (key(), any::<u64>()).prop_map(|(key, value)| Step::Put(key, value)),
         2 => key().prop_map(Step::Delete),
+        4 => (key(), 0..9_u64).prop_map(|(key, by)| Step::Update(key, by)),
         1 => Just(Step::Commit),
         1 => Just(Step::Rollback),
         2 => (key(), key(), any::<bool>(), any::<bool>(), 0..6_usize)
@@ -59,6 +61,12 @@ proptest! {
                     tx.delete(&ROWS, &key).unwrap();
                     map.remove(&key);
                     assert_eq!(tx.get(&ROWS, &key), Ok(None));
+                }
+                Step::Update(key, by) => {
+                    let row: &mut u64 = map.entry(key).or_default();
+                    *row = row.wrapping_add(by);
+                    assert_eq!(tx.update(&ROWS, &key, |row| *row = row.wrapping_add(by)), Ok(*row));
+                    tx.put(&ROWS_TOO, &key, &7).unwrap();
                 }
                 Step::Commit => {
                     Embedded::commit_now(tx, Cursor::START).unwrap();

@@ -91,10 +91,10 @@ async fn instances_are_made_promoted_and_dropped() {
     let open = |version| Model::open_now(world.views.clone(), "balances", version).unwrap();
     let first = open(1);
     assert_eq!((first.cursor_now(), first.is_live_now()), (Ok(Cursor::START), Ok(false)));
-    first.promote_now().unwrap();
+    first.promote_now(false).unwrap();
     let shadow = first.shadow_now().unwrap();
     assert!(first.discard_now().is_err(), "the live instance stays");
-    shadow.promote_now().unwrap();
+    shadow.promote_now(false).unwrap();
     assert_eq!((first.is_live_now(), shadow.is_live_now()), (Ok(false), Ok(true)));
     assert!(first.cursor_now().is_err(), "the instance before it is gone");
     shadow.shadow_now().unwrap().discard_now().unwrap();
