@@ -29,6 +29,8 @@ pub(super) struct Failure {
     pub(super) at: Option<(usize, Position)>,
     /// Whether trying again can help.
     pub(super) transient: bool,
+    /// Whether it is only that the read model's store is away: then it is tried again for as long as it takes.
+    pub(super) outage: bool,
     /// What went wrong, with all its causes.
     pub(super) error: String,
 }
@@ -36,7 +38,15 @@ pub(super) struct Failure {
 impl Failure {
     /// A failure that concerns no single event.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
-        Self { at: None, transient: true, error: chain(error) }
+        Self { at: None, transient: true, outage: false, error: chain(error) }
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        let outage = matches!(error, ModelError::Unavailable(_));
+        let transient = !matches!(error, ModelError::Fenced { .. });
+        Self { outage, transient, ..Self::of(&error) }
     }
 }
 
@@ -71,7 +81,8 @@ impl<P: Projection> Bound<P> {
         for (index, event) in events.iter().enumerate() {
             let failed = |transient, error: String| {
                 let what = format!("{}.v{} of {}", event.type_name(), event.type_version(), event.stream());
-                Failure { at: Some((index, event.position)), transient, error: format!("{what}: {error}") }
+                let (at, error) = (Some((index, event.position)), format!("{what}: {error}"));
+                Failure { at, transient, outage: false, error }
             };
             let decoded = Recorded::<P::Event>::decode(event.clone(), cursor.at(event.position));
             // The same bytes will not decode the next time either.
@@ -95,9 +106,9 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 #[async_trait]
 impl<P: Projection> Instance for Bound<P> {
     async fn apply(&self, events: &[RecordedEvent], cursor: Cursor) -> Result<usize, Failure> {
-        let mut tx = self.model.begin().await.map_err(|error| Failure::of(&error))?;
+        let mut tx = self.model.begin().await?;
         let applied = self.apply_to(&mut tx, events, cursor).await?;
-        P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))?;
+        P::Model::commit(tx, cursor).await?;
         Ok(applied)
     }
 

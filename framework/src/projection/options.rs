@@ -40,6 +40,9 @@ impl Default for ProjectionOptions {
     }
 }
 
+/// The longest wait before another attempt: how late, at most, a projection notices that a store is back.
+pub(super) const BACKOFF_LONGEST: Duration = Duration::from_secs(10);
+
 /// The time over which rates are measured.
 pub(super) const RATE_WINDOW: Duration = Duration::from_secs(5);
 
