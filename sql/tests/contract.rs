@@ -1,4 +1,5 @@
 //! What every read model promises: each case runs on each kind of database.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the cases are tests, though macros make them so")]
 
 mod support;
 

@@ -46,7 +46,7 @@ impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let outage = matches!(error, ModelError::Unavailable(_));
         let transient = !matches!(error, ModelError::Fenced { .. });
-        Self { outage, transient, ..Self::of(&error) }
+        Self { transient, outage, ..Self::of(&error) }
     }
 }
 
