@@ -4,7 +4,7 @@
 //! SQL. It declares its tables once, by their plain names; rows and cursor commit in one transaction, so each event is
 //! applied exactly once, and a rebuild fills tables of the same names beside the live ones.
 //!
-//! ```no_run
+//! ```
 //! use annalist::projection::{ApplyError, Projection};
 //! use annalist::{App, Event, Recorded, Store};
 //! use annalist_sql::{Sqlite, SqliteTx, sqlx};
@@ -35,17 +35,22 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let receipt = annalist::Cursor::START;
-//! # let patience = std::time::Duration::from_secs(5);
-//! let statement = Sqlite::open::<Statement>("data/statement", TABLES).await?;      // or Postgres::connect(url, TABLES)
-//! # #[cfg(any())]
-//! let app = App::open(Store::embedded("data/bank")?).projection_with(Statement, statement.clone()).start().await?;
-//! # let app = App::open(Store::memory()).projection_with(Statement, statement.clone()).start().await?;
+//! # let (folder, patience) = (tempfile::tempdir()?, std::time::Duration::from_secs(60));
+//! # let views = std::sync::Arc::new(annalist::projection::MemoryKeyValue::new());
+//! # let store = Store::new(annalist_memory::MemoryStore::new(), views);
+//! # let append = annalist::Append::new().events(
+//! #     annalist::StreamId::of("account", "alice")?,
+//! #     annalist::Expected::Any,
+//! #     [annalist::NewEvent::new(annalist::EventId::generate(), annalist_core::EventType::new("money-posted")?, r#"{"cents":50}"#)],
+//! # );
+//! # let receipt = store.events().append(append).await?;
+//! let statement = Sqlite::open::<Statement>(&folder, TABLES).await?;               // or Postgres::connect(url, TABLES)
+//! let app = App::open(store).projection_with(Statement, statement.clone()).start().await?;
 //!
-//! app.projections().reached::<Statement>(receipt, patience).await?;                 // read your own write
+//! app.projections().reached::<Statement>(receipt.cursor, patience).await?;         // read your own write
 //! let mut view = statement.read().await?;                                          // one state of the live instance
 //! let total: i64 = sqlx::query_scalar("select sum(cents) from entries").fetch_one(view.connection()).await?;
-//! # drop(total);
+//! assert_eq!(total, 50);
 //! # Ok(()) }
 //! ```
 //!
