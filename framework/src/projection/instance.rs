@@ -101,6 +101,7 @@ pub(super) async fn parked_keys(instance: &dyn Instance) -> Result<ParkedKeys, M
 
 /// Why a transaction was rolled back.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each leads to another thing that is done about it")]
 pub(super) struct Failure {
     /// Which of the events it was, and its position; `None` if it was none of them.
     pub(super) at: Option<(usize, Position)>,
@@ -110,6 +111,8 @@ pub(super) struct Failure {
     pub(super) of_event: bool,
     /// Whether the view belongs to another log.
     pub(super) foreign: bool,
+    /// Whether it is only that the read model's store is away: then it is tried again for as long as it takes.
+    pub(super) outage: bool,
     /// What went wrong, with all its causes.
     pub(super) error: String,
 }
@@ -117,15 +120,21 @@ pub(super) struct Failure {
 impl Failure {
     /// A failure that concerns no single event.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
-        Self { at: None, transient: true, of_event: false, foreign: false, error: chain(error) }
+        Self { at: None, transient: true, of_event: false, foreign: false, outage: false, error: chain(error) }
     }
-}
 
-impl Failure {
     /// A transaction was made for rows that are not those any more.
     fn overtaken() -> Self {
         let error = "another transaction has changed the view meanwhile".to_owned();
-        Self { at: None, transient: true, of_event: false, foreign: false, error }
+        Self { at: None, transient: true, of_event: false, foreign: false, outage: false, error }
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        let outage = matches!(error, ModelError::Unavailable(_));
+        let transient = !matches!(error, ModelError::Fenced { .. });
+        Self { transient, outage, ..Self::of(&error) }
     }
 }
 
@@ -154,7 +163,7 @@ impl<P: Projection> Bound<P> {
     }
 
     async fn begin(&self) -> Result<Transaction<P>, Failure> {
-        self.model.begin().await.map_err(|error| Failure::of(&error))
+        self.model.begin().await.map_err(Failure::from)
     }
 
     /// Begins a transaction that is to bring an event, which must not be in the rows.
@@ -163,7 +172,7 @@ impl<P: Projection> Bound<P> {
     /// when it likes. If it did so before this began, this sees it here; if it does so later, this is not committed.
     async fn begin_with(&self, first: Position) -> Result<Transaction<P>, Failure> {
         let tx = self.begin().await?;
-        let seen = self.model.cursor().await.map_err(|error| Failure::of(&error))?;
+        let seen = self.model.cursor().await.map_err(Failure::from)?;
         if seen.position < first { Ok(tx) } else { Err(Failure::overtaken()) }
     }
 
@@ -183,8 +192,8 @@ impl<P: Projection> Bound<P> {
         for (index, event) in events.iter().enumerate() {
             let failed = |transient, of_event, error: String| {
                 let what = format!("{}.v{} of {}", event.type_name(), event.type_version(), event.stream());
-                let error = format!("{what}: {error}");
-                Failure { at: Some((index, event.position)), transient, of_event, foreign: false, error }
+                let (at, error) = (Some((index, event.position)), format!("{what}: {error}"));
+                Failure { at, transient, of_event, foreign: false, outage: false, error }
             };
             let behind = parking.and_then(|Parking { keys, now }| {
                 let key = self.projection.key(event);
@@ -201,7 +210,7 @@ impl<P: Projection> Bound<P> {
                 // What is of no interest does not wait.
                 if !matches!(decoded, Ok(None)) {
                     let note = Parked { key, position: event.position, error: None, attempts: 0, time };
-                    P::Model::park(tx, &note).await.map_err(|error| Failure::of(&error))?;
+                    P::Model::park(tx, &note).await.map_err(Failure::from)?;
                     parked.push(note.key);
                 }
                 continue;
@@ -213,7 +222,8 @@ impl<P: Projection> Bound<P> {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     let error = error.into_inner();
-                    return Err(failed(true, !P::Model::is_outage(&*error), chain(&*error)));
+                    let outage = P::Model::is_outage(&*error);
+                    return Err(Failure { outage, ..failed(true, !outage, chain(&*error)) });
                 }
                 Err(panic) => return Err(panicked(&*panic)),
             }
@@ -241,7 +251,7 @@ impl<P: Projection> Instance for Bound<P> {
         let Some(first) = events.first() else { return Ok(Vec::new()) };
         let mut tx = self.begin_with(first.position).await?;
         let parked = self.apply_to(&mut tx, events, decoded, cursor, parking).await?;
-        P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))?;
+        P::Model::commit(tx, cursor).await.map_err(Failure::from)?;
         Ok(parked)
     }
 
@@ -254,14 +264,14 @@ impl<P: Projection> Instance for Bound<P> {
 
     async fn park(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure> {
         let mut tx = self.begin_with(parked.position).await?;
-        P::Model::park(&mut tx, parked).await.map_err(|error| Failure::of(&error))?;
-        P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))
+        P::Model::park(&mut tx, parked).await.map_err(Failure::from)?;
+        P::Model::commit(tx, cursor).await.map_err(Failure::from)
     }
 
     async fn note(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure> {
         let mut tx = self.begin().await?;
-        P::Model::park(&mut tx, parked).await.map_err(|error| Failure::of(&error))?;
-        P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))
+        P::Model::park(&mut tx, parked).await.map_err(Failure::from)?;
+        P::Model::commit(tx, cursor).await.map_err(Failure::from)
     }
 
     async fn unpark(&self, key: &str, events: &[RecordedEvent], cursor: Cursor) -> Result<(), Failure> {
@@ -269,23 +279,23 @@ impl<P: Projection> Instance for Bound<P> {
         let mut tx = self.begin().await?;
         // As in `begin_with`: another transaction may have applied them.
         let parked = self.model.parked(Some((key, first.position.previous())), events.len()).await;
-        let parked = parked.map_err(|error| Failure::of(&error))?;
+        let parked = parked.map_err(Failure::from)?;
         if !parked.iter().map(|parked| parked.position).eq(events.iter().map(|event| event.position)) {
             return Err(Failure::overtaken());
         }
         self.apply_to(&mut tx, events, None, cursor, None).await?;
         for event in events {
-            P::Model::unpark(&mut tx, key, event.position).await.map_err(|error| Failure::of(&error))?;
+            P::Model::unpark(&mut tx, key, event.position).await.map_err(Failure::from)?;
         }
-        P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))
+        P::Model::commit(tx, cursor).await.map_err(Failure::from)
     }
 
     async fn forget(&self, key: &str, positions: &[Position], cursor: Cursor) -> Result<(), Failure> {
         let mut tx = self.begin().await?;
         for position in positions {
-            P::Model::unpark(&mut tx, key, *position).await.map_err(|error| Failure::of(&error))?;
+            P::Model::unpark(&mut tx, key, *position).await.map_err(Failure::from)?;
         }
-        P::Model::commit(tx, cursor).await.map_err(|error| Failure::of(&error))
+        P::Model::commit(tx, cursor).await.map_err(Failure::from)
     }
 
     async fn parked(&self, after: Option<(&str, Position)>, limit: usize) -> Result<Vec<Parked>, ModelError> {

@@ -249,6 +249,24 @@ pub enum ModelError {
     /// It keeps no parked events. Use a read model that does, or let the projection stop at what it cannot apply.
     #[error("this read model keeps no parked events")]
     CannotPark,
+    /// The store of a read model cannot be reached, or is busy. It is tried again for as long as that takes.
+    #[error("the store of the read model cannot be reached")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// The instance is not at the cursor that its writer knows of: a commit came through late, or the store was put back.
+    /// Ask for the cursor and go on behind it.
+    #[error("the read model is at {found} and not at {known}, where this writer left it")]
+    Moved {
+        /// Where the writer left it.
+        known: Cursor,
+        /// Where it is.
+        found: Cursor,
+    },
+    /// Somebody else fills this read model since, or has replaced it. Let one service do that, then restart it.
+    #[error("another writer has taken this read model over ({detail}): stop one of the two, then restart the other")]
+    Fenced {
+        /// What was found.
+        detail: String,
+    },
     /// The store of a read model failed.
     #[error("the read model failed")]
     Other(#[source] Box<dyn Error + Send + Sync>),

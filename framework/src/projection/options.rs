@@ -72,6 +72,9 @@ impl RebuildOptions {
     }
 }
 
+/// The longest wait before another attempt: how late, at most, a projection notices that a store is back.
+pub(super) const BACKOFF_LONGEST: Duration = Duration::from_secs(10);
+
 /// The time over which rates are measured.
 pub(super) const RATE_WINDOW: Duration = Duration::from_secs(5);
 

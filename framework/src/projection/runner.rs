@@ -49,7 +49,7 @@ pub(super) struct Runner {
 
 impl From<ModelError> for Halt {
     fn from(error: ModelError) -> Self {
-        Self::Failed(Failure::of(&error))
+        Self::Failed(error.into())
     }
 }
 

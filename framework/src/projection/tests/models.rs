@@ -1,8 +1,11 @@
 //! A read model that is not the embedded one, and loses the answer to a commit.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use annalist_core::Cursor;
@@ -25,6 +28,12 @@ struct Database {
     instances: Mutex<Vec<Option<(Cursor, Sum)>>>,
     live: Mutex<Option<usize>>,
     loses_next_answer: AtomicBool,
+    /// How many of the next transactions cannot begin.
+    away: AtomicU32,
+    /// Where somebody else puts the only instance before the next commit, which fails.
+    moves_to: Mutex<Option<(Cursor, Sum)>>,
+    /// Somebody else has taken it over.
+    fenced: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -59,10 +68,21 @@ impl ReadModel for SumModel {
     }
 
     async fn begin(&self) -> Result<SumTx, ModelError> {
+        if self.database.fenced.load(Ordering::SeqCst) {
+            return Err(ModelError::Fenced { detail: "by a test".to_owned() });
+        }
+        if self.database.away.try_update(Ordering::SeqCst, Ordering::SeqCst, |away| away.checked_sub(1)).is_ok() {
+            return Err(ModelError::Unavailable("nobody answers".into()));
+        }
         Ok(SumTx(self.clone(), self.state().unwrap().1))
     }
 
     async fn commit(SumTx(model, sum): SumTx, cursor: Cursor) -> Result<(), ModelError> {
+        if let Some(elsewhere) = model.database.moves_to.lock().unwrap().take() {
+            let found = elsewhere.0;
+            model.database.instances.lock().unwrap()[model.number] = Some(elsewhere);
+            return Err(ModelError::Moved { known: cursor, found });
+        }
         model.database.instances.lock().unwrap()[model.number] = Some((cursor, sum));
         if model.database.loses_next_answer.swap(false, Ordering::SeqCst) {
             return Err(ModelError::Other("the connection broke".into()));
@@ -155,4 +175,60 @@ async fn a_model_that_cannot_park_is_refused_to_a_projection_that_parks() {
     set.register_with(Parking, SumModel::new(&Arc::default()));
     let refused = set.start().await.unwrap_err();
     assert!(matches!(refused, StartError::CannotPark { name: "parking" }), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_does_not_use_up_the_attempts() {
+    let world = World::new();
+    let database = Arc::new(Database::default());
+    let mut set = world.set();
+    set.register_with(Sums, SumModel::new(&database));
+    let projections = set.start().await.unwrap();
+    let last = world.record(movements(10)).await;
+    projections.reached::<Sums>(last, PATIENCE).await.unwrap();
+    let attempts = 10 * world.options.attempts_max;
+    database.away.store(attempts, Ordering::SeqCst);
+    let last = world.record(movements(10)).await;
+    // Ten seconds at most between two attempts.
+    projections.reached::<Sums>(last, Duration::from_secs(20) * attempts).await.unwrap();
+    assert_eq!(live(&database), Sum { events: 20, sum: 2 * sum(10) });
+    assert_eq!(database.away.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_fenced_stops_at_once_and_says_so() {
+    let world = World::new();
+    let database = Arc::new(Database::default());
+    let mut set = world.set();
+    set.register_with(Sums, SumModel::new(&database));
+    let projections = set.start().await.unwrap();
+    let last = world.record(movements(10)).await;
+    projections.reached::<Sums>(last, PATIENCE).await.unwrap();
+    database.fenced.store(true, Ordering::SeqCst);
+    let last = world.record(movements(10)).await;
+    let stopped = projections.reached::<Sums>(last, PATIENCE).await.unwrap_err();
+    assert!(stopped.to_string().contains("another writer"), "{stopped}");
+    assert_eq!(live(&database).events, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_found_elsewhere_is_filled_from_there() {
+    let world = World::new();
+    let database = Arc::new(Database::default());
+    let mut set = world.set();
+    set.register_with(Sums, SumModel::new(&database));
+    let projections = set.start().await.unwrap();
+    let end = world.record(movements(400)).await;
+    projections.reached::<Sums>(end, PATIENCE).await.unwrap();
+    let at = |position| end.at(annalist_core::Position::new(position));
+    // Put back behind what was committed; and ahead of the batch, even of events that are not read yet.
+    for (elsewhere, total) in [(7, 500), (590, 600), (613, 700)] {
+        let there = Sum { events: elsewhere, sum: 0 };
+        *database.moves_to.lock().unwrap() = Some((at(elsewhere), there));
+        let last = world.record(movements(100)).await;
+        assert_eq!(last, at(total));
+        let waited = projections.reached::<Sums>(last, PATIENCE).await;
+        waited.unwrap();
+        assert_eq!(live(&database).events, total, "from {elsewhere} on, each event once");
+    }
 }
