@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Event, Clone, Debug, PartialEq)]
 #[event(category = "account")]
-pub enum AccountEvent {
+pub(crate) enum AccountEvent {
     #[event(name = "money-deposited")]
     Deposited { cents: u64, transfer: Option<String> },
     #[event(name = "money-withdrawn")]
@@ -14,7 +14,7 @@ pub enum AccountEvent {
 
 #[derive(Event, Clone, Debug, PartialEq)]
 #[event(category = "transfer")]
-pub enum TransferEvent {
+pub(crate) enum TransferEvent {
     #[event(name = "transfer-requested")]
     Requested { id: String, from: String, to: String, cents: u64 },
     #[event(name = "transfer-settled")]
@@ -22,14 +22,14 @@ pub enum TransferEvent {
 }
 
 #[derive(Events, Clone, Debug)]
-pub enum BankEvent {
+pub(crate) enum BankEvent {
     Account(AccountEvent),
     Transfer(TransferEvent),
 }
 
 #[derive(Default, Debug)]
-pub struct Account {
-    pub cents: u64,
+pub(crate) struct Account {
+    pub(crate) cents: u64,
 }
 
 impl State for Account {
@@ -47,7 +47,7 @@ impl Aggregate for Account {
 }
 
 #[derive(Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
-pub enum Refused {
+pub(crate) enum Refused {
     #[error("only {cents} cents are there")]
     InsufficientFunds { cents: u64 },
     #[error("the account takes no money")]
@@ -56,11 +56,11 @@ pub enum Refused {
 
 #[derive(Command, Serialize, Deserialize, Debug, PartialEq)]
 #[command(name = "deposit")]
-pub struct Deposit {
-    pub cents: u64,
-    pub transfer: Option<String>,
+pub(crate) struct Deposit {
+    pub(crate) cents: u64,
+    pub(crate) transfer: Option<String>,
     /// Of an account that takes no money.
-    pub closed: bool,
+    pub(crate) closed: bool,
 }
 
 impl Decide<Deposit> for Account {
@@ -76,11 +76,11 @@ impl Decide<Deposit> for Account {
 
 #[derive(Command, Serialize, Deserialize, Debug, PartialEq)]
 #[command(name = "withdraw")]
-pub struct Withdraw {
-    pub cents: u64,
-    pub transfer: Option<String>,
+pub(crate) struct Withdraw {
+    pub(crate) cents: u64,
+    pub(crate) transfer: Option<String>,
     /// Of an account whose withdrawals must be approved, which nobody does.
-    pub slow: bool,
+    pub(crate) slow: bool,
 }
 
 impl Decide<Withdraw> for Account {
@@ -98,8 +98,8 @@ impl Decide<Withdraw> for Account {
 }
 
 #[derive(Default, Debug)]
-pub struct Order {
-    pub settled: Option<bool>,
+pub(crate) struct Order {
+    pub(crate) settled: Option<bool>,
 }
 
 impl State for Order {
@@ -117,15 +117,15 @@ impl Aggregate for Order {
 
 #[derive(Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[error("the transfer is settled already")]
-pub struct AlreadySettled;
+pub(crate) struct AlreadySettled;
 
 #[derive(Command, Serialize, Deserialize, Debug, PartialEq)]
 #[command(name = "request-transfer")]
-pub struct Request {
-    pub id: String,
-    pub from: String,
-    pub to: String,
-    pub cents: u64,
+pub(crate) struct Request {
+    pub(crate) id: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) cents: u64,
 }
 
 impl Decide<Request> for Order {
@@ -140,8 +140,8 @@ impl Decide<Request> for Order {
 
 #[derive(Command, Serialize, Deserialize, Debug, PartialEq)]
 #[command(name = "settle-transfer")]
-pub struct Settle {
-    pub done: bool,
+pub(crate) struct Settle {
+    pub(crate) done: bool,
 }
 
 impl Decide<Settle> for Order {

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 /// See the module. Clones are the same process; the log outlives it.
 #[derive(Clone)]
-pub struct CutStore {
+pub(crate) struct CutStore {
     memory: MemoryStore,
     left: Arc<AtomicU64>,
     dead: watch::Sender<bool>,
@@ -28,16 +28,16 @@ pub struct CutStore {
 
 impl CutStore {
     /// The process lives for so many appends.
-    pub fn new(memory: MemoryStore, appends: u64) -> Self {
+    pub(crate) fn new(memory: MemoryStore, appends: u64) -> Self {
         Self { memory, left: Arc::new(AtomicU64::new(appends)), dead: watch::Sender::new(false) }
     }
 
-    pub fn store(&self, views: Arc<dyn KeyValueStore>) -> Store {
+    pub(crate) fn store(&self, views: Arc<dyn KeyValueStore>) -> Store {
         Store::new(self.clone(), views)
     }
 
     /// Waits until the process is dead.
-    pub async fn died(&self) {
+    pub(crate) async fn died(&self) {
         self.dead.subscribe().wait_for(|dead| *dead).await.unwrap();
     }
 

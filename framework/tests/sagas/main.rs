@@ -9,3 +9,4 @@ mod support;
 mod transfer;
 
 mod crashes;
+mod running;

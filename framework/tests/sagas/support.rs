@@ -15,13 +15,13 @@ use crate::bank::{Account, Deposit, Order, Request};
 
 /// Time that follows Tokio's clock, which stands still or jumps in these tests.
 #[derive(Clone)]
-pub struct TokioEnv {
+pub(crate) struct TokioEnv {
     origin: Instant,
     rest: TestEnv,
 }
 
 impl TokioEnv {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { origin: Instant::now(), rest: TestEnv::default() }
     }
 }
@@ -43,26 +43,26 @@ impl Env for TokioEnv {
 }
 
 /// A log, rows and time that outlive the apps on them.
-pub struct World {
-    pub memory: MemoryStore,
-    pub views: Arc<MemoryKeyValue>,
-    pub env: TokioEnv,
+pub(crate) struct World {
+    pub(crate) memory: MemoryStore,
+    pub(crate) views: Arc<MemoryKeyValue>,
+    pub(crate) env: TokioEnv,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { memory: MemoryStore::new(), views: Arc::new(MemoryKeyValue::new()), env: TokioEnv::new() }
     }
 
-    pub fn store(&self) -> Store {
+    pub(crate) fn store(&self) -> Store {
         Store::new(self.memory.clone(), Arc::<MemoryKeyValue>::clone(&self.views))
     }
 
-    pub fn app(&self) -> AppBuilder {
+    pub(crate) fn app(&self) -> AppBuilder {
         App::open(self.store()).with_env(self.env.clone())
     }
 
-    pub async fn log(&self) -> Vec<RecordedEvent> {
+    pub(crate) async fn log(&self) -> Vec<RecordedEvent> {
         let mut batches = self.memory.read(Read::all(Position::ZERO)).await.unwrap();
         let mut log = Vec::new();
         loop {
@@ -75,26 +75,26 @@ impl World {
     }
 }
 
-pub async fn deposit(app: &App, account: &str, cents: u64) {
+pub(crate) async fn deposit(app: &App, account: &str, cents: u64) {
     let deposit = Deposit { cents, transfer: None, closed: false };
     app.on::<Account>(account.to_owned()).execute(deposit).await.unwrap();
 }
 
-pub async fn request(app: &App, id: &str, from: &str, to: &str, cents: u64) {
+pub(crate) async fn request(app: &App, id: &str, from: &str, to: &str, cents: u64) {
     let request = Request { id: id.to_owned(), from: from.to_owned(), to: to.to_owned(), cents };
     app.on::<Order>(id.to_owned()).execute(request).await.unwrap();
 }
 
-pub async fn cents(app: &App, account: &str) -> u64 {
+pub(crate) async fn cents(app: &App, account: &str) -> u64 {
     app.load::<Account>(&account.to_owned()).await.unwrap().state.cents
 }
 
-pub async fn settled(app: &App, id: &str) -> Option<bool> {
+pub(crate) async fn settled(app: &App, id: &str) -> Option<bool> {
     app.load::<Order>(&id.to_owned()).await.unwrap().state.settled
 }
 
 /// Waits, in virtual time, until an instance is in this state and nothing is left to be done.
-pub async fn until<S: Saga>(app: &App, key: &str, state: InstanceState) {
+pub(crate) async fn until<S: Saga>(app: &App, key: &str, state: InstanceState) {
     let saga = app.saga::<S>().unwrap();
     let reached = async {
         loop {
@@ -110,7 +110,7 @@ pub async fn until<S: Saga>(app: &App, key: &str, state: InstanceState) {
 }
 
 /// How often each input stands in the records of a saga, held ones apart.
-pub fn inputs(log: &[RecordedEvent]) -> BTreeMap<String, u64> {
+pub(crate) fn inputs(log: &[RecordedEvent]) -> BTreeMap<String, u64> {
     let mut inputs = BTreeMap::new();
     for record in log.iter().filter(|record| record.type_name() == "saga-input-taken") {
         let payload: serde_json::Value = serde_json::from_slice(record.payload()).unwrap();

@@ -11,19 +11,19 @@ use serde::{Deserialize, Serialize};
 use crate::bank::{Account, AccountEvent, BankEvent, Deposit, Order, Settle, TransferEvent, Withdraw};
 
 /// How long a withdrawal may take.
-pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 #[derive(Default, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Transfer {
-    pub id: String,
-    pub from: String,
-    pub to: String,
-    pub cents: u64,
-    pub phase: Phase,
+pub(crate) struct Transfer {
+    pub(crate) id: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) cents: u64,
+    pub(crate) phase: Phase,
 }
 
 #[derive(Clone, Copy, Default, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Phase {
+pub(crate) enum Phase {
     #[default]
     Withdrawing,
     Depositing,
@@ -33,7 +33,7 @@ pub enum Phase {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub enum Timer {
+pub(crate) enum Timer {
     Deadline,
 }
 
