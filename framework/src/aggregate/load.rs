@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annalist_core::{EventId, EventStore, Invalid, Read, RecordedEvent, Snapshots, StoreError, StreamId, Version};
 use tracing::Instrument;
 
-use super::{SnapshotRules, State, snapshot::Rule};
+use super::{Aggregate, SnapshotRules, snapshot::Rule};
 use crate::event::{DecodeError, EventSet};
 
 /// An aggregate as its stream says it is.
@@ -55,7 +55,7 @@ impl LoadError {
 
 /// Loads aggregates and keeps snapshots of them.
 pub(crate) struct Aggregates {
-    events: Arc<dyn EventStore>,
+    pub(crate) events: Arc<dyn EventStore>,
     snapshots: Arc<dyn Snapshots>,
     rules: SnapshotRules,
 }
@@ -66,7 +66,7 @@ impl Aggregates {
     }
 
     /// Folds a stream: from its snapshot, if there is one that fits, or else from the beginning.
-    pub(crate) async fn load<A: State>(&self, stream: &StreamId) -> Result<Loaded<A>, LoadError> {
+    pub(crate) async fn load<A: Aggregate>(&self, stream: &StreamId) -> Result<Loaded<A>, LoadError> {
         let span = tracing::debug_span!("annalist.aggregate", stream_id = %stream);
         let loading = async {
             if let Some(loaded) = self.load_snapshot(stream).await? {
@@ -80,7 +80,11 @@ impl Aggregates {
     }
 
     /// Folds what has been added to the stream since.
-    pub(crate) async fn catch_up<A: State>(&self, stream: &StreamId, loaded: &mut Loaded<A>) -> Result<(), LoadError> {
+    pub(crate) async fn catch_up<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        loaded: &mut Loaded<A>,
+    ) -> Result<(), LoadError> {
         let mut batches = self.events.read(Read::stream(stream.clone(), loaded.version)).await?;
         loop {
             let events = batches.next().await?;
@@ -95,7 +99,7 @@ impl Aggregates {
     ///
     /// The stream is read from the snapshot's own event on: if that is not there, with the same identity, the snapshot
     /// belongs to another history (a restored backup, for example).
-    async fn load_snapshot<A: State>(&self, stream: &StreamId) -> Result<Option<Loaded<A>>, LoadError> {
+    async fn load_snapshot<A: Aggregate>(&self, stream: &StreamId) -> Result<Option<Loaded<A>>, LoadError> {
         let Some(rule) = self.rules.rule::<A>() else { return Ok(None) };
         let snapshot = match self.snapshots.load(stream).await {
             Ok(Some(snapshot)) => snapshot,
@@ -126,7 +130,7 @@ impl Aggregates {
 
     /// Keeps a snapshot, if the policy says so; `last` is the identity of the event at `loaded.version`. A snapshot that
     /// cannot be kept is no failure: the events are recorded.
-    pub(crate) async fn keep<A: State>(&self, stream: &StreamId, loaded: &Loaded<A>, last: EventId) {
+    pub(crate) async fn keep<A: Aggregate>(&self, stream: &StreamId, loaded: &Loaded<A>, last: EventId) {
         let due = |rule: &&Rule<A>| rule.is_due(loaded.kept, loaded.version);
         let Some(rule) = self.rules.rule::<A>().filter(due) else { return };
         let Some(snapshot) = rule.take(&loaded.state, loaded.version, last) else {
@@ -139,7 +143,7 @@ impl Aggregates {
     }
 }
 
-impl<A: State> Loaded<A> {
+impl<A: Aggregate> Loaded<A> {
     /// Takes in events just recorded by a decision on this state.
     pub(crate) fn evolve(&mut self, events: &[A::Event]) {
         for event in events {

@@ -9,7 +9,7 @@ use std::{
 use annalist_core::{EventId, Snapshot, Version};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::State;
+use super::Aggregate;
 use crate::event::EventSet;
 
 /// Largest state that is kept, in bytes, encoded. What is larger is folded anew each time; it should not be an aggregate.
@@ -49,7 +49,7 @@ pub(crate) struct SnapshotRules {
 impl SnapshotRules {
     /// Adds a rule. There is one snapshot for a stream, so states that are folded from one category cannot both have
     /// them: then the category comes back.
-    pub(crate) fn add<A: State + Serialize + DeserializeOwned>(
+    pub(crate) fn add<A: Aggregate + Serialize + DeserializeOwned>(
         &mut self,
         policy: SnapshotPolicy,
     ) -> Result<(), &'static str> {
@@ -64,7 +64,7 @@ impl SnapshotRules {
         Ok(())
     }
 
-    pub(super) fn rule<A: State>(&self) -> Option<&Rule<A>> {
+    pub(super) fn rule<A: Aggregate>(&self) -> Option<&Rule<A>> {
         self.rules.get(&TypeId::of::<A>())?.downcast_ref()
     }
 }

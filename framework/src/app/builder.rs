@@ -129,8 +129,8 @@ impl AppBuilder {
         let start = |outbox: Outbox| outbox.start(Arc::clone(&store.events), Arc::clone(&store.checkpoints));
         let relays = outboxes.into_iter().map(start).collect();
         let aggregates = Aggregates::new(Arc::clone(&store.events), Arc::clone(&store.snapshots), rules);
-        let (events, gate, grace) = (Arc::clone(&store.events), Gate::new(&commands), commands.shutdown_grace);
-        let executor = Executor { events, aggregates, env, options: commands };
+        let (gate, grace) = (Gate::new(&commands), commands.shutdown_grace);
+        let executor = Executor { aggregates, env, options: commands };
         let commands = Arc::new(Commands { executor, gate });
         Ok(App::new(Parts { store, commands, grace, projections, relays }))
     }

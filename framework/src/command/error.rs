@@ -2,14 +2,15 @@
 
 use std::error::Error;
 
-use annalist_core::{AppendError, Key, StoreError, StreamId};
+use annalist_core::{AppendError, Key, StoreError};
 
+use super::Target;
 use crate::{aggregate::LoadError, event::EncodeError};
 
 /// Why a command was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<R: Error + 'static> {
-    /// The aggregate refuses. Nothing was recorded; the same command may be tried again.
+    /// The domain refuses. Nothing was recorded; the same command may be tried again.
     #[error(transparent)]
     Rejected(R),
     /// It could not be recorded, or it is not known whether it was.
@@ -41,11 +42,11 @@ pub enum CommandError {
         /// The key.
         key: Key,
     },
-    /// Others wrote the stream each time. Nothing was recorded. Try again later.
-    #[error("others wrote stream `{stream}` at each of {attempts} attempts; try again later")]
+    /// Others added to what the decision rests on each time. Nothing was recorded. Try again later.
+    #[error("others added to {target} at each of {attempts} attempts; try again later")]
     Contended {
-        /// The stream.
-        stream: StreamId,
+        /// What the decision rests on.
+        target: Target,
         /// How often it was tried.
         attempts: u32,
     },
@@ -64,8 +65,8 @@ pub enum CommandError {
         /// What went wrong.
         why: String,
     },
-    /// The aggregate could not be loaded. Nothing was recorded. Someone must act.
-    #[error("the aggregate could not be loaded")]
+    /// What the decision rests on could not be loaded. Nothing was recorded. Someone must act.
+    #[error("what the decision rests on could not be loaded")]
     Load(#[source] LoadError),
     /// It was recorded, but the reply of that time cannot be read: its type has changed. Someone must act.
     #[error("the command was recorded under the key `{key}`, but its reply cannot be read: {detail}")]
@@ -112,10 +113,10 @@ impl CommandError {
     }
 
     /// What the refusal of an append means for the command. A conflict counts as one attempt.
-    pub(super) fn of_append(error: AppendError, stream: &StreamId, key: Option<&Key>) -> Self {
+    pub(super) fn of_append(error: AppendError, target: &Target, key: Option<&Key>) -> Self {
         match error {
             AppendError::Conflict { .. } | AppendError::ConditionFailed { .. } => {
-                Self::Contended { stream: stream.clone(), attempts: 1 }
+                Self::Contended { target: target.clone(), attempts: 1 }
             }
             AppendError::KeyReused { key } => Self::KeyReused { key },
             AppendError::Unavailable { why } | AppendError::Store(StoreError::Unavailable { why }) => {

@@ -1,4 +1,4 @@
-//! Commands: what someone wants, and how an aggregate decides about it.
+//! Commands: what someone wants, and how an aggregate or a scope decides about it.
 
 mod context;
 mod decision;
@@ -6,11 +6,15 @@ mod decision;
 mod error;
 mod options;
 mod receipt;
+mod target;
 
 mod fingerprint;
 mod gate;
 
+mod basis;
 mod executor;
+mod scope;
+mod stream;
 
 mod execute;
 
@@ -27,11 +31,14 @@ pub use context::{CommandId, Context};
 pub use decision::{Decision, emit, emit_all, nothing};
 pub use error::{CommandError, ExecuteError};
 pub(crate) use execute::Commands;
-pub use execute::{Cause, Execute, On};
+pub use execute::{Cause, Execute};
 pub(crate) use executor::Executor;
 pub(crate) use gate::Gate;
 pub use options::CommandOptions;
 pub use receipt::Receipt;
+pub use scope::{InScope, Scope};
+pub use stream::On;
+pub use target::Target;
 
 /// What someone wants an aggregate to do. `#[derive(Command)]` with `#[command(name = "withdraw")]` writes this.
 #[diagnostic::on_unimplemented(

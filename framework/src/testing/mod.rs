@@ -46,9 +46,11 @@
 
 mod difference;
 mod given;
+mod scope;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::projection::{GivenEvent, GivenView, given_view};
 pub use given::{Given, Then, given};
+pub use scope::{GivenScope, given_scope};

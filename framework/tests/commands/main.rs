@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod account;
+mod purse;
 mod watched;
 
 mod circumstances;
 mod conflicts;
 mod failures;
 mod keys;
+mod scopes;
 mod shutdown;
 mod snapshots;
 

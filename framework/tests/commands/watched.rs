@@ -6,7 +6,7 @@ use std::{
 };
 
 use annalist::{
-    Append, AppendError, Appended, Cursor, EventStore, Key, Read, Store, StoreError, StreamId,
+    Append, AppendError, Appended, Cursor, EventStore, Key, Read, RecordedEvent, Store, StoreError, StreamId,
     projection::MemoryKeyValue,
 };
 use annalist_core::{
@@ -37,6 +37,30 @@ pub(crate) struct Notes {
     pub(crate) at_appends: VecDeque<Act>,
     /// Before the next reads.
     pub(crate) before_reads: VecDeque<BoxFuture<'static, ()>>,
+    /// Whether the next reads break off behind their first event.
+    pub(crate) breaks: VecDeque<bool>,
+}
+
+/// A read that breaks off behind its first event.
+struct Breaking {
+    inner: Box<dyn Batches>,
+    broken: bool,
+}
+
+#[async_trait]
+impl Batches for Breaking {
+    fn head(&self) -> Cursor {
+        self.inner.head()
+    }
+
+    async fn next(&mut self) -> Result<Vec<RecordedEvent>, StoreError> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(StoreError::Unavailable { why: "the disk is slow".to_owned() });
+        }
+        let mut events = self.inner.next().await?;
+        events.truncate(1);
+        Ok(events)
+    }
 }
 
 #[derive(Clone, Default)]
@@ -83,15 +107,16 @@ impl EventStore for Watched {
     }
 
     async fn read(&self, read: Read) -> Result<Box<dyn Batches>, StoreError> {
-        let before = {
+        let (before, breaks) = {
             let mut notes = self.notes();
             notes.reads.push(read.clone());
-            notes.before_reads.pop_front()
+            (notes.before_reads.pop_front(), notes.breaks.pop_front())
         };
         if let Some(before) = before {
             before.await;
         }
-        self.memory.read(read).await
+        let inner = self.memory.read(read).await?;
+        Ok(if breaks == Some(true) { Box::new(Breaking { inner, broken: false }) } else { inner })
     }
 
     async fn subscribe(&self, query: Query, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
