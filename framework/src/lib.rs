@@ -32,8 +32,9 @@ pub use annalist_macros::{Command, Event, Events};
 pub use annalist_store::{Durability, OpenError, StoreOptions};
 pub use app::{App, AppBuilder, StartError, Store};
 pub use command::{
-    Cause, Command, CommandError, CommandId, CommandOptions, Context, Decide, Decision, Execute, ExecuteError, InScope,
-    On, Receipt, Scope, Target, emit, emit_all, nothing,
+    Cause, Command, CommandError, CommandId, CommandInfo, CommandLayer, CommandOptions, Context, Deadline, Decide,
+    Decision, Ended, Execute, ExecuteError, InScope, Next, On, Receipt, Refusal, Scope, Target, emit, emit_all,
+    nothing,
 };
 pub use env::{Env, SystemEnv, TestEnv};
 pub use event::{Declared, DecodeError, EncodeError, EventSet, Events, Recorded, Written};

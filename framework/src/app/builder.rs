@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{App, Store, app::Parts};
 use crate::{
     aggregate::{Aggregate, Aggregates, SnapshotPolicy, SnapshotRules},
-    command::{CommandOptions, Commands, Executor, Gate},
+    command::{CommandLayer, CommandOptions, Commands, Executor, Gate, Layers},
     env::{Env, SystemEnv},
     outbox::Outbox,
     projection::{self, Embedded, Projection, ProjectionOptions, ProjectionSet},
@@ -22,6 +22,7 @@ pub struct AppBuilder {
     store: Store,
     env: Arc<dyn Env>,
     commands: CommandOptions,
+    layers: Layers,
     rules: SnapshotRules,
     /// The category of two aggregates that both have snapshots, if there is one.
     clash: Option<&'static str>,
@@ -57,6 +58,7 @@ impl AppBuilder {
             store,
             env: Arc::new(SystemEnv),
             commands: CommandOptions::default(),
+            layers: Layers::default(),
             rules: SnapshotRules::default(),
             clash: None,
             projections: Vec::new(),
@@ -89,6 +91,12 @@ impl AppBuilder {
         self
     }
 
+    /// Puts a layer around every command, inside of those added before.
+    pub fn layer(mut self, layer: impl CommandLayer) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
     /// Executes commands with other options.
     pub fn command_options(self, commands: CommandOptions) -> Self {
         Self { commands, ..self }
@@ -110,7 +118,7 @@ impl AppBuilder {
     /// # Errors
     /// [`StartError`]: nothing was started.
     pub async fn start(self) -> Result<App, StartError> {
-        let Self { store, env, commands, rules, clash, projections, projection_options, outboxes } = self;
+        let Self { store, env, commands, layers, rules, clash, projections, projection_options, outboxes } = self;
         if let Some(category) = clash {
             return Err(StartError::SnapshotsTwice { category });
         }
@@ -131,7 +139,7 @@ impl AppBuilder {
         let aggregates = Aggregates::new(Arc::clone(&store.events), Arc::clone(&store.snapshots), rules);
         let (gate, grace) = (Gate::new(&commands), commands.shutdown_grace);
         let executor = Executor { aggregates, env, options: commands };
-        let commands = Arc::new(Commands { executor, gate });
+        let commands = Arc::new(Commands { executor, gate, layers });
         Ok(App::new(Parts { store, commands, grace, projections, relays }))
     }
 }

@@ -65,6 +65,18 @@ pub enum CommandError {
         /// What went wrong.
         why: String,
     },
+    /// The deadline passed before the command was handed to the store. This execution recorded nothing. Try again, with
+    /// more time or when there is less to do. (If it passes afterwards, the answer is [`CommandError::Unknown`].)
+    #[error("the deadline passed before the command was handed to the store; try again with more time")]
+    DeadlineExceeded,
+    /// A layer of the app refuses the command. Nothing was recorded. Its reason says what to do.
+    #[error("refused by {by}: {why}")]
+    Refused {
+        /// The layer.
+        by: &'static str,
+        /// Its reason, which may be downcast to the layer's own error.
+        why: Box<dyn Error + Send + Sync>,
+    },
     /// What the decision rests on could not be loaded. Nothing was recorded. Someone must act.
     #[error("what the decision rests on could not be loaded")]
     Load(#[source] LoadError),
@@ -96,15 +108,34 @@ impl CommandError {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Contended { .. } | Self::Unavailable { .. } => true,
+            Self::Contended { .. } | Self::Unavailable { .. } | Self::DeadlineExceeded => true,
             // With a key a repetition is harmless.
             Self::Unknown { key, .. } => key.is_some(),
             Self::Unrecordable(_)
             | Self::KeyReused { .. }
+            | Self::Refused { .. }
             | Self::Load(_)
             | Self::Reply { .. }
             | Self::Store(_)
             | Self::Closed => false,
+        }
+    }
+
+    /// A short name of the kind, for metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unrecordable(_) => "unrecordable",
+            Self::KeyReused { .. } => "key-reused",
+            Self::Contended { .. } => "contended",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unknown { .. } => "unknown",
+            Self::DeadlineExceeded => "deadline-exceeded",
+            Self::Refused { .. } => "refused",
+            Self::Load(_) => "load",
+            Self::Reply { .. } => "reply",
+            Self::Store(_) => "store",
+            Self::Closed => "closed",
         }
     }
 

@@ -7,23 +7,26 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use super::{
-    Command, CommandError, CommandId, Decide, ExecuteError, Executor, Gate, InScope, On, Receipt, Scope, basis::Basis,
-    executor::Executed, scope::QueryBasis, stream::StreamBasis,
+    Command, CommandError, CommandId, CommandInfo, Deadline, Decide, ExecuteError, Executor, Gate, InScope, Layers, On,
+    Progress, Receipt, Scope, basis::Basis, executor::Executed, scope::QueryBasis, stream::StreamBasis,
 };
 use crate::{
     aggregate::{Aggregate, stream_of},
     event::Recorded,
 };
 
-/// What executes commands, behind its gate.
+/// What executes commands, behind its gate and within its layers.
 pub(crate) struct Commands {
     pub(crate) executor: Executor,
     pub(crate) gate: Gate,
+    pub(crate) layers: Layers,
 }
 
 /// A command to an aggregate ([`On`]) or a scope ([`InScope`]), with its circumstances. Awaiting it executes it.
 ///
-/// Dropping the future while it runs leaves open whether the command is recorded: execute it again, with the same key.
+/// Dropping the future ends the execution where it is. Before the append is handed to the store nothing is recorded, and the
+/// command's turn goes to another. Afterwards it may be recorded, whole or not at all, and nobody is told: execute it again
+/// with the same key, and the answer of that time comes back, marked as repeated, or it is executed now.
 #[must_use = "a command does nothing until it is awaited"]
 pub struct Execute<T, C> {
     target: T,
@@ -36,6 +39,7 @@ pub struct Execute<T, C> {
 struct Circumstances {
     key: Option<String>,
     metadata: Metadata,
+    deadline: Option<Deadline>,
 }
 
 impl<T, C> Execute<T, C> {
@@ -48,6 +52,15 @@ impl<T, C> Execute<T, C> {
     /// number of a row, the id of a message. A rejected command is not recorded.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.circumstances.key = Some(key.into());
+        self
+    }
+
+    /// Until when to wait, instead of what [`CommandOptions::deadline`](crate::CommandOptions::deadline) says: for its turn, for
+    /// layers, for attempts and the pauses between them, and for the store's answer. If it passes before the command is
+    /// handed to the store the answer is [`CommandError::DeadlineExceeded`] and nothing is recorded; afterwards it is
+    /// [`CommandError::Unknown`]. An answer that is there by then is given.
+    pub fn deadline(mut self, deadline: impl Into<Deadline>) -> Self {
+        self.circumstances.deadline = Some(deadline.into());
         self
     }
 
@@ -130,11 +143,26 @@ impl Commands {
         command: C,
         circumstances: Circumstances,
     ) -> Executed<B, C> {
-        let Circumstances { key, metadata } = circumstances;
-        let _turn = self.gate.enter().await?;
+        let Circumstances { key, metadata, deadline } = circumstances;
         let key = key.map(|id| Key::new(basis.key_scope(), id)).transpose().map_err(CommandError::unrecordable)?;
-        let request = self.executor.request(command, key, metadata)?;
-        self.executor.execute(&request, basis).await
+        let deadline = deadline.or(self.executor.options.deadline.map(Deadline::In));
+        let progress = Progress::default();
+        let execution = async {
+            let _turn = self.gate.enter().await?;
+            let request = self.executor.request(command, key.clone(), metadata)?;
+            let info = CommandInfo {
+                name: C::NAME,
+                target: basis.target(),
+                key: key.as_ref().map(Key::id),
+                cx: &request.cx,
+                metadata: &request.metadata,
+                payload: &|| serde_json::to_value(&request.command),
+            };
+            let execution = self.executor.execute(&request, basis, &progress);
+            let given_up = |refused| progress.given_up(key.as_ref(), || refused);
+            self.layers.around(&info, execution, given_up).await
+        };
+        progress.until(deadline, key.as_ref(), execution).await
     }
 }
 

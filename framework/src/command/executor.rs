@@ -8,7 +8,7 @@ use serde::Serialize;
 use tracing::Instrument;
 
 use super::{
-    Command, CommandError, CommandId, CommandOptions, Context, Decide, ExecuteError, Receipt, Target,
+    Command, CommandError, CommandId, CommandOptions, Context, Decide, ExecuteError, Progress, Receipt, Target,
     basis::{Basis, Emitted, EventOf},
     fingerprint::fingerprint,
 };
@@ -23,10 +23,10 @@ pub(crate) struct Executor {
 
 /// A command on its way.
 pub(super) struct Request<C> {
-    command: C,
+    pub(super) command: C,
     keyed: Option<(Key, Fingerprint)>,
-    cx: Context,
-    metadata: Metadata,
+    pub(super) cx: Context,
+    pub(super) metadata: Metadata,
 }
 
 /// What comes of a command.
@@ -58,7 +58,12 @@ impl Executor {
     }
 
     /// Executes a request, several times if need be.
-    pub(super) async fn execute<B: Basis<C>, C: Command>(&self, request: &Request<C>, basis: &B) -> Executed<B, C> {
+    pub(super) async fn execute<B: Basis<C>, C: Command>(
+        &self,
+        request: &Request<C>,
+        basis: &B,
+        progress: &Progress,
+    ) -> Executed<B, C> {
         let (stream, query) = match basis.target() {
             Target::Stream(stream) => (Some(tracing::field::display(stream)), None),
             Target::Query(query) => (None, Some(tracing::field::display(query))),
@@ -71,14 +76,21 @@ impl Executor {
             command_id = %request.cx.command_id(),
             correlation_id = request.cx.correlation_id(),
         );
-        self.execute_patiently(request, basis).instrument(span).await
+        let executed = self.execute_patiently(request, basis, progress).instrument(span).await;
+        progress.answer();
+        executed
     }
 
-    async fn execute_patiently<B: Basis<C>, C: Command>(&self, request: &Request<C>, basis: &B) -> Executed<B, C> {
+    async fn execute_patiently<B: Basis<C>, C: Command>(
+        &self,
+        request: &Request<C>,
+        basis: &B,
+        progress: &Progress,
+    ) -> Executed<B, C> {
         let mut loaded = None;
         let mut failed = 0;
         loop {
-            let error = match self.attempt(request, basis, &mut loaded).await {
+            let error = match self.attempt(request, basis, progress, &mut loaded).await {
                 Err(ExecuteError::Failed(
                     error @ (CommandError::Contended { .. } | CommandError::Unavailable { .. }),
                 )) => error,
@@ -103,6 +115,7 @@ impl Executor {
         &self,
         request: &Request<C>,
         basis: &B,
+        progress: &Progress,
         loaded: &mut Option<B::Loaded>,
     ) -> Executed<B, C> {
         let loaded = match loaded {
@@ -123,7 +136,14 @@ impl Executor {
             Err(rejection) => return self.recorded(request, basis).await?.ok_or(ExecuteError::Rejected(rejection)),
         };
         let append = request.append(basis, loaded, &events, &reply)?;
-        let Appended { cursor, repeated, .. } = match self.append(append, request, basis.target()).await {
+        progress.hand_over();
+        let appended = self.append(append, request, basis.target()).await;
+        match &appended {
+            Ok(_) => progress.answer(),
+            Err(CommandError::Unknown { .. }) => {}
+            Err(_) => progress.take_back(),
+        }
+        let Appended { cursor, repeated, .. } = match appended {
             Err(error @ CommandError::Unknown { .. }) => {
                 // The store may know by now. If not, it is still unknown, whatever is in the way of asking.
                 let recorded = self.recorded(request, basis).await;

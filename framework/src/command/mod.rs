@@ -10,6 +10,8 @@ mod target;
 
 mod fingerprint;
 mod gate;
+mod layer;
+mod progress;
 
 mod basis;
 mod executor;
@@ -34,7 +36,11 @@ pub(crate) use execute::Commands;
 pub use execute::{Cause, Execute};
 pub(crate) use executor::Executor;
 pub(crate) use gate::Gate;
+pub(crate) use layer::Layers;
+pub use layer::{CommandInfo, CommandLayer, Ended, Next, Refusal};
 pub use options::CommandOptions;
+pub use progress::Deadline;
+use progress::Progress;
 pub use receipt::Receipt;
 pub use scope::{InScope, Scope};
 pub use stream::On;

@@ -17,6 +17,9 @@ pub struct CommandOptions {
     pub backoff_first: Duration,
     /// The longest wait of all. Default: 250 ms; with 32 attempts some three seconds in all. Since 0.1.
     pub backoff_max: Duration,
+    /// How long the caller of a command waits at most, unless it says otherwise: for its turn, for layers, for attempts and
+    /// the pauses between them, and for the store's answer. Default: 30 s. `None`: for ever. Since 0.1.
+    pub deadline: Option<Duration>,
     /// Commands executed at the same time; others wait for their turn. Default: 4,096. Since 0.1.
     pub in_flight_max: u32,
     /// How long a shutdown waits for commands in flight. Default: 10 s. Since 0.1.
@@ -29,6 +32,7 @@ impl Default for CommandOptions {
             attempts_max: 32,
             backoff_first: Duration::from_millis(2),
             backoff_max: Duration::from_millis(250),
+            deadline: Some(Duration::from_secs(30)),
             in_flight_max: 4096,
             shutdown_grace: Duration::from_secs(10),
         }

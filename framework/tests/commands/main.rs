@@ -8,8 +8,10 @@ mod watched;
 
 mod circumstances;
 mod conflicts;
+mod deadline;
 mod failures;
 mod keys;
+mod layers;
 mod scopes;
 mod shutdown;
 mod snapshots;

@@ -16,6 +16,7 @@ use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
 
 /// What happens at an append.
 pub(crate) enum Act {
@@ -23,6 +24,8 @@ pub(crate) enum Act {
     Refuse(AppendError),
     /// It is recorded, and answered like this all the same.
     RecordAndAnswer(AppendError),
+    /// It is recorded, and no answer comes until this ends.
+    RecordAndHang(oneshot::Receiver<()>),
     /// Something else happens first.
     First(BoxFuture<'static, ()>),
 }
@@ -92,6 +95,11 @@ impl EventStore for Watched {
             Some(Act::RecordAndAnswer(error)) => {
                 self.memory.append(append).await?;
                 Err(error)
+            }
+            Some(Act::RecordAndHang(gone)) => {
+                let appended = self.memory.append(append).await;
+                _ = gone.await;
+                appended
             }
             Some(Act::First(first)) => {
                 first.await;
