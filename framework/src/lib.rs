@@ -8,6 +8,8 @@ mod env;
 
 mod event;
 
+pub mod inbox;
+
 mod aggregate;
 mod command;
 

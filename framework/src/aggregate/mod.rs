@@ -1,5 +1,6 @@
 //! Aggregates: states that are folded from the events of one stream, and guard its rules.
 
+mod cache;
 mod load;
 mod snapshot;
 
@@ -9,6 +10,7 @@ use annalist_core::{Invalid, StreamId};
 
 use crate::event::{EventSet, Events};
 
+pub(crate) use cache::Cache;
 pub(crate) use load::Aggregates;
 pub use load::{LoadError, Loaded};
 pub use snapshot::SnapshotPolicy;

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{App, Store, app::Parts};
 use crate::{
-    aggregate::{Aggregate, Aggregates, SnapshotPolicy, SnapshotRules},
+    aggregate::{Aggregate, Aggregates, Cache, SnapshotPolicy, SnapshotRules},
     command::{CommandLayer, CommandOptions, Commands, Executor, Gate, Layers},
     env::{Env, SystemEnv},
     outbox::Outbox,
@@ -136,7 +136,12 @@ impl AppBuilder {
         let projections = set.start().await?;
         let start = |outbox: Outbox| outbox.start(Arc::clone(&store.events), Arc::clone(&store.checkpoints));
         let relays = outboxes.into_iter().map(start).collect();
-        let aggregates = Aggregates::new(Arc::clone(&store.events), Arc::clone(&store.snapshots), rules);
+        let aggregates = Aggregates::new(
+            Arc::clone(&store.events),
+            Arc::clone(&store.snapshots),
+            rules,
+            Cache::new(commands.cached_aggregates_max),
+        );
         let (gate, grace) = (Gate::new(&commands), commands.shutdown_grace);
         let executor = Executor { aggregates, env, options: commands };
         let commands = Arc::new(Commands { executor, gate, layers });

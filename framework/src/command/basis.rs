@@ -25,6 +25,12 @@ pub(super) trait Basis<C: Command>: Send + Sync {
     /// The state that was loaded.
     fn state(loaded: &Self::Loaded) -> &Self::State;
 
+    /// What an earlier command left behind, if anything is left: true, but perhaps not the latest.
+    fn cached(&self, aggregates: &Aggregates) -> Option<Self::Loaded>;
+
+    /// Leaves something behind for the next command.
+    fn cache(&self, aggregates: &Aggregates, loaded: Self::Loaded);
+
     /// Loads all of it.
     fn load(&self, aggregates: &Aggregates) -> impl Future<Output = Result<Self::Loaded, LoadError>> + Send;
 
@@ -47,12 +53,13 @@ pub(super) trait Basis<C: Command>: Send + Sync {
         events: Vec<Emitted<'_, EventOf<Self, C>>>,
     ) -> Result<Append, CommandError>;
 
-    /// Takes in what was just recorded; `last` is the identity of the last event, if there is one.
+    /// Takes in what was just recorded: events whose payloads have so many bytes, and the identity of the last one.
     fn take_in(
         &self,
         aggregates: &Aggregates,
         loaded: &mut Self::Loaded,
         events: &[EventOf<Self, C>],
+        bytes: u64,
         last: Option<EventId>,
     ) -> impl Future<Output = Self::Version> + Send;
 

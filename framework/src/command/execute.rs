@@ -8,11 +8,13 @@ use uuid::Uuid;
 
 use super::{
     Command, CommandError, CommandId, CommandInfo, Deadline, Decide, ExecuteError, Executor, Gate, InScope, Layers, On,
-    Progress, Receipt, Scope, basis::Basis, executor::Executed, scope::QueryBasis, stream::StreamBasis,
+    Progress, Receipt, Scope, basis::Basis, executor::Executed, fingerprint::fingerprint, scope::QueryBasis,
+    stream::StreamBasis,
 };
 use crate::{
     aggregate::{Aggregate, stream_of},
     event::Recorded,
+    inbox::InboxMessage,
 };
 
 /// What executes commands, behind its gate and within its layers.
@@ -37,9 +39,18 @@ pub struct Execute<T, C> {
 /// What the caller says beside the command.
 #[derive(Debug, Default)]
 struct Circumstances {
-    key: Option<String>,
+    key: Option<KeyOf>,
     metadata: Metadata,
     deadline: Option<Deadline>,
+}
+
+/// By what a repetition is recognised.
+#[derive(Debug)]
+enum KeyOf {
+    /// An id that is unique for the target.
+    Target(String),
+    /// A message from elsewhere.
+    Message(InboxMessage),
 }
 
 impl<T, C> Execute<T, C> {
@@ -51,7 +62,17 @@ impl<T, C> Execute<T, C> {
     /// time, whatever that looks like by now. Take what identifies the request: the client's request id, the
     /// number of a row, the id of a message. A rejected command is not recorded.
     pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.circumstances.key = Some(key.into());
+        self.circumstances.key = Some(KeyOf::Target(key.into()));
+        self
+    }
+
+    /// Records the command once for a message from elsewhere, in the place of a key: when the message is delivered again,
+    /// the answer of the first time comes back, marked as repeated. Whoever makes several commands of one message numbers
+    /// them by [`InboxMessage::ordinal`]. Unlike a key, the message is recognised whatever the command goes to: the same one
+    /// for another command, or for another target, is [`CommandError::KeyReused`]. Unless it is said what caused the
+    /// command, it was the message.
+    pub fn message(mut self, message: InboxMessage) -> Self {
+        self.circumstances.key = Some(KeyOf::Message(message));
         self
     }
 
@@ -143,13 +164,26 @@ impl Commands {
         command: C,
         circumstances: Circumstances,
     ) -> Executed<B, C> {
-        let Circumstances { key, metadata, deadline } = circumstances;
-        let key = key.map(|id| Key::new(basis.key_scope(), id)).transpose().map_err(CommandError::unrecordable)?;
+        let Circumstances { key, mut metadata, deadline } = circumstances;
+        let keyed = match key {
+            None => None,
+            Some(KeyOf::Target(id)) => {
+                let key = Key::new(basis.key_scope(), id).map_err(CommandError::unrecordable)?;
+                Some((key, fingerprint(&command, None).map_err(CommandError::unrecordable)?))
+            }
+            Some(KeyOf::Message(message)) => {
+                let key = message.key().map_err(CommandError::unrecordable)?;
+                metadata.causation_id.get_or_insert_with(|| message.id().to_owned());
+                let target = basis.key_scope();
+                Some((key, fingerprint(&command, Some(&target)).map_err(CommandError::unrecordable)?))
+            }
+        };
+        let key = keyed.as_ref().map(|(key, _)| key.clone());
         let deadline = deadline.or(self.executor.options.deadline.map(Deadline::In));
         let progress = Progress::default();
         let execution = async {
             let _turn = self.gate.enter().await?;
-            let request = self.executor.request(command, key.clone(), metadata)?;
+            let request = self.executor.request(command, keyed, metadata);
             let info = CommandInfo {
                 name: C::NAME,
                 target: basis.target(),

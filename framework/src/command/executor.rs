@@ -10,7 +10,6 @@ use tracing::Instrument;
 use super::{
     Command, CommandError, CommandId, CommandOptions, Context, Decide, ExecuteError, Progress, Receipt, Target,
     basis::{Basis, Emitted, EventOf},
-    fingerprint::fingerprint,
 };
 use crate::{aggregate::Aggregates, env::Env, event::Events};
 
@@ -40,13 +39,9 @@ impl Executor {
     pub(super) fn request<C: Command>(
         &self,
         command: C,
-        key: Option<Key>,
+        keyed: Option<(Key, Fingerprint)>,
         mut metadata: Metadata,
-    ) -> Result<Request<C>, CommandError> {
-        let keyed = match key {
-            Some(key) => Some((key, fingerprint(&command).map_err(CommandError::unrecordable)?)),
-            None => None,
-        };
+    ) -> Request<C> {
         let new_id = || CommandId::new(self.env.new_id());
         let command_id = keyed.as_ref().map_or_else(new_id, |(key, _)| CommandId::of_key(key));
         let correlation_id = metadata.correlation_id.get_or_insert_with(|| command_id.to_string());
@@ -54,7 +49,7 @@ impl Executor {
             .with_correlation_id(correlation_id.clone())
             .with_actor(metadata.actor.clone());
         metadata.causation_id.get_or_insert_with(|| command_id.to_string());
-        Ok(Request { command, keyed, cx, metadata })
+        Request { command, keyed, cx, metadata }
     }
 
     /// Executes a request, several times if need be.
@@ -76,8 +71,12 @@ impl Executor {
             command_id = %request.cx.command_id(),
             correlation_id = request.cx.correlation_id(),
         );
-        let executed = self.execute_patiently(request, basis, progress).instrument(span).await;
+        let mut loaded = None;
+        let executed = self.execute_patiently(request, basis, progress, &mut loaded).instrument(span).await;
         progress.answer();
+        if let Some(loaded) = loaded {
+            basis.cache(&self.aggregates, loaded);
+        }
         executed
     }
 
@@ -86,11 +85,11 @@ impl Executor {
         request: &Request<C>,
         basis: &B,
         progress: &Progress,
+        loaded: &mut Option<B::Loaded>,
     ) -> Executed<B, C> {
-        let mut loaded = None;
         let mut failed = 0;
         loop {
-            let error = match self.attempt(request, basis, progress, &mut loaded).await {
+            let error = match self.attempt(request, basis, progress, loaded).await {
                 Err(ExecuteError::Failed(
                     error @ (CommandError::Contended { .. } | CommandError::Unavailable { .. }),
                 )) => error,
@@ -118,6 +117,8 @@ impl Executor {
         progress: &Progress,
         loaded: &mut Option<B::Loaded>,
     ) -> Executed<B, C> {
+        // What an earlier command left may be behind by now. An append says so; before a rejection one must ask.
+        let mut may_be_old = false;
         let loaded = match loaded {
             Some(loaded) => {
                 basis.catch_up(&self.aggregates, loaded).await.map_err(CommandError::from)?;
@@ -127,15 +128,43 @@ impl Executor {
                 if let Some(receipt) = self.recorded(request, basis).await? {
                     return Ok(receipt);
                 }
-                none.insert(basis.load(&self.aggregates).await.map_err(CommandError::from)?)
+                none.insert(if let Some(cached) = basis.cached(&self.aggregates) {
+                    may_be_old = true;
+                    cached
+                } else {
+                    basis.load(&self.aggregates).await.map_err(CommandError::from)?
+                })
             }
         };
+        loop {
+            let executed = self.decide(request, basis, progress, loaded).await;
+            let old = matches!(
+                executed,
+                Err(ExecuteError::Rejected(_) | ExecuteError::Failed(CommandError::Contended { .. }))
+            );
+            if !(may_be_old && old) {
+                return executed;
+            }
+            may_be_old = false;
+            basis.catch_up(&self.aggregates, loaded).await.map_err(CommandError::from)?;
+        }
+    }
+
+    /// Decides on what is loaded, and records it.
+    async fn decide<B: Basis<C>, C: Command>(
+        &self,
+        request: &Request<C>,
+        basis: &B,
+        progress: &Progress,
+        loaded: &mut B::Loaded,
+    ) -> Executed<B, C> {
         let (events, reply) = match B::state(loaded).decide(&request.command, &request.cx) {
             Ok(decision) => decision.into_parts(),
             // The same command, sent twice at the same time, may be refused because of what its twin has done.
             Err(rejection) => return self.recorded(request, basis).await?.ok_or(ExecuteError::Rejected(rejection)),
         };
         let append = request.append(basis, loaded, &events, &reply)?;
+        let bytes = payload_bytes(&append);
         progress.hand_over();
         let appended = self.append(append, request, basis.target()).await;
         match &appended {
@@ -157,7 +186,7 @@ impl Executor {
         }
         let (command_id, count) = (request.cx.command_id(), count(&events));
         let last = count.checked_sub(1).map(|ordinal| command_id.event_id(ordinal));
-        let version = basis.take_in(&self.aggregates, loaded, &events, last).await;
+        let version = basis.take_in(&self.aggregates, loaded, &events, bytes, last).await;
         Ok(Receipt { reply, cursor, version, events: count, repeated: false, command_id })
     }
 
@@ -212,6 +241,12 @@ impl<C: Command> Request<C> {
         let category = written.category;
         Ok(Emitted { event, category, record: written.with_id(id).with_metadata(self.metadata.clone()) })
     }
+}
+
+/// Bytes of all payloads.
+fn payload_bytes(append: &Append) -> u64 {
+    let events = append.entries.iter().flat_map(|entry| &entry.events);
+    events.map(|event| u64::try_from(event.payload.len()).unwrap_or(u64::MAX)).sum()
 }
 
 fn count<E>(events: &[E]) -> u64 {

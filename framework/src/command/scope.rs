@@ -204,6 +204,12 @@ impl<S: Scope<C>, C: Command> Basis<C> for QueryBasis<S> {
         &loaded.state
     }
 
+    fn cached(&self, _: &Aggregates) -> Option<Seen<S>> {
+        None
+    }
+
+    fn cache(&self, _: &Aggregates, _: Seen<S>) {}
+
     async fn load(&self, aggregates: &Aggregates) -> Result<Seen<S>, LoadError> {
         let mut seen = Seen { state: S::default(), head: Cursor::START };
         self.fold(aggregates, &mut seen).await?;
@@ -234,7 +240,7 @@ impl<S: Scope<C>, C: Command> Basis<C> for QueryBasis<S> {
         Ok(append)
     }
 
-    async fn take_in(&self, _: &Aggregates, _: &mut Seen<S>, _: &[S::Event], _: Option<EventId>) {}
+    async fn take_in(&self, _: &Aggregates, _: &mut Seen<S>, _: &[S::Event], _: u64, _: Option<EventId>) {}
 
     async fn version(&self, _: &Aggregates, _: &Appended) -> Result<(), CommandError> {
         Ok(())

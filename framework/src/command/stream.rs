@@ -68,6 +68,14 @@ impl<A: Aggregate + Decide<C>, C: Command> Basis<C> for StreamBasis<A> {
         &loaded.state
     }
 
+    fn cached(&self, aggregates: &Aggregates) -> Option<Loaded<A>> {
+        aggregates.take_cached(&self.stream)
+    }
+
+    fn cache(&self, aggregates: &Aggregates, loaded: Loaded<A>) {
+        aggregates.cache(&self.stream, loaded);
+    }
+
     async fn load(&self, aggregates: &Aggregates) -> Result<Loaded<A>, LoadError> {
         aggregates.load(&self.stream).await
     }
@@ -86,9 +94,10 @@ impl<A: Aggregate + Decide<C>, C: Command> Basis<C> for StreamBasis<A> {
         aggregates: &Aggregates,
         loaded: &mut Loaded<A>,
         events: &[A::Event],
+        bytes: u64,
         last: Option<EventId>,
     ) -> Version {
-        loaded.evolve(events);
+        loaded.evolve(events, bytes);
         if let Some(last) = last {
             aggregates.keep(&self.stream, loaded, last).await;
         }

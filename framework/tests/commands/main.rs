@@ -6,10 +6,12 @@ mod account;
 mod purse;
 mod watched;
 
+mod cache;
 mod circumstances;
 mod conflicts;
 mod deadline;
 mod failures;
+mod inbox;
 mod keys;
 mod layers;
 mod scopes;
