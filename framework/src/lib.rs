@@ -12,6 +12,8 @@ mod env;
 
 mod event;
 
+pub mod inbox;
+
 mod aggregate;
 mod command;
 
@@ -44,8 +46,9 @@ pub use annalist_macros::{Command, Event, Events};
 pub use annalist_store::{Durability, OpenError, StoreOptions};
 pub use app::{App, AppBuilder, StartError, Store};
 pub use command::{
-    Cause, Command, CommandError, CommandId, CommandOptions, CommandSet, Context, Decide, Decision, Execute,
-    ExecuteError, On, Receipt, emit, emit_all, nothing,
+    Cause, Command, CommandError, CommandId, CommandInfo, CommandLayer, CommandOptions, CommandSet, Context, Deadline,
+    Decide, Decision, Ended, Execute, ExecuteError, InScope, Next, On, Receipt, Refusal, Scope, Target, emit, emit_all,
+    nothing,
 };
 pub use describe::Description;
 pub use env::{Env, SystemEnv, TestEnv};

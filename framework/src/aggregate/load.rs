@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annalist_core::{EventId, EventStore, Invalid, Read, RecordedEvent, Snapshots, StoreError, StreamId, Version};
 use tracing::Instrument;
 
-use super::{SnapshotRules, State, snapshot::Rule};
+use super::{Aggregate, Cache, SnapshotRules, snapshot::Rule};
 use crate::event::{DecodeError, EventSet};
 
 /// An aggregate as its stream says it is.
@@ -18,6 +18,8 @@ pub struct Loaded<A> {
     pub version: Version,
     /// The version of the snapshot that it began with.
     kept: Version,
+    /// Bytes of the payloads that were folded behind that.
+    bytes: u64,
 }
 
 /// Why an aggregate could not be loaded.
@@ -55,18 +57,34 @@ impl LoadError {
 
 /// Loads aggregates and keeps snapshots of them.
 pub(crate) struct Aggregates {
-    events: Arc<dyn EventStore>,
+    pub(crate) events: Arc<dyn EventStore>,
     snapshots: Arc<dyn Snapshots>,
     rules: SnapshotRules,
+    cache: Cache,
 }
 
 impl Aggregates {
-    pub(crate) fn new(events: Arc<dyn EventStore>, snapshots: Arc<dyn Snapshots>, rules: SnapshotRules) -> Self {
-        Self { events, snapshots, rules }
+    pub(crate) fn new(
+        events: Arc<dyn EventStore>,
+        snapshots: Arc<dyn Snapshots>,
+        rules: SnapshotRules,
+        cache: Cache,
+    ) -> Self {
+        Self { events, snapshots, rules, cache }
+    }
+
+    /// An aggregate as it was when a command last used it, if it is still there. Its stream may have gone on.
+    pub(crate) fn take_cached<A: Aggregate>(&self, stream: &StreamId) -> Option<Loaded<A>> {
+        self.cache.take(stream)
+    }
+
+    /// Keeps an aggregate for the next command.
+    pub(crate) fn cache<A: Aggregate>(&self, stream: &StreamId, loaded: Loaded<A>) {
+        self.cache.put(stream, loaded);
     }
 
     /// Folds a stream: from its snapshot, if there is one that fits, or else from the beginning.
-    pub(crate) async fn load<A: State>(&self, stream: &StreamId) -> Result<Loaded<A>, LoadError> {
+    pub(crate) async fn load<A: Aggregate>(&self, stream: &StreamId) -> Result<Loaded<A>, LoadError> {
         let span = tracing::debug_span!("annalist.aggregate", stream_id = %stream);
         let loading = async {
             if let Some(loaded) = self.load_snapshot(stream).await? {
@@ -80,7 +98,11 @@ impl Aggregates {
     }
 
     /// Folds what has been added to the stream since.
-    pub(crate) async fn catch_up<A: State>(&self, stream: &StreamId, loaded: &mut Loaded<A>) -> Result<(), LoadError> {
+    pub(crate) async fn catch_up<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        loaded: &mut Loaded<A>,
+    ) -> Result<(), LoadError> {
         let mut batches = self.events.read(Read::stream(stream.clone(), loaded.version)).await?;
         loop {
             let events = batches.next().await?;
@@ -95,7 +117,7 @@ impl Aggregates {
     ///
     /// The stream is read from the snapshot's own event on: if that is not there, with the same identity, the snapshot
     /// belongs to another history (a restored backup, for example).
-    async fn load_snapshot<A: State>(&self, stream: &StreamId) -> Result<Option<Loaded<A>>, LoadError> {
+    async fn load_snapshot<A: Aggregate>(&self, stream: &StreamId) -> Result<Option<Loaded<A>>, LoadError> {
         let Some(rule) = self.rules.rule::<A>() else { return Ok(None) };
         let snapshot = match self.snapshots.load(stream).await {
             Ok(Some(snapshot)) => snapshot,
@@ -112,7 +134,7 @@ impl Aggregates {
         if (own.version, own.id) != (version, snapshot.event_id) {
             return Ok(None);
         }
-        let mut loaded = Loaded { state, version, kept: version };
+        let mut loaded = Loaded { state, version, kept: version, bytes: 0 };
         events.remove(0);
         loaded.fold(stream, &events)?;
         loop {
@@ -126,22 +148,25 @@ impl Aggregates {
 
     /// Keeps a snapshot, if the policy says so; `last` is the identity of the event at `loaded.version`. A snapshot that
     /// cannot be kept is no failure: the events are recorded.
-    pub(crate) async fn keep<A: State>(&self, stream: &StreamId, loaded: &Loaded<A>, last: EventId) {
-        let due = |rule: &&Rule<A>| rule.is_due(loaded.kept, loaded.version);
+    pub(crate) async fn keep<A: Aggregate>(&self, stream: &StreamId, loaded: &mut Loaded<A>, last: EventId) {
+        let events = loaded.version.get().saturating_sub(loaded.kept.get());
+        let due = |rule: &&Rule<A>| rule.is_due(events, loaded.bytes);
         let Some(rule) = self.rules.rule::<A>().filter(due) else { return };
         let Some(snapshot) = rule.take(&loaded.state, loaded.version, last) else {
             tracing::warn!(stream_id = %stream, "the state is too large for a snapshot, or cannot be written as one");
             return;
         };
-        if let Err(error) = self.snapshots.save(stream, snapshot).await {
-            tracing::warn!(stream_id = %stream, %error, "the snapshot could not be saved");
+        match self.snapshots.save(stream, snapshot).await {
+            Ok(()) => (loaded.kept, loaded.bytes) = (loaded.version, 0),
+            Err(error) => tracing::warn!(stream_id = %stream, %error, "the snapshot could not be saved"),
         }
     }
 }
 
-impl<A: State> Loaded<A> {
-    /// Takes in events just recorded by a decision on this state.
-    pub(crate) fn evolve(&mut self, events: &[A::Event]) {
+impl<A: Aggregate> Loaded<A> {
+    /// Takes in events just recorded by a decision on this state, whose payloads have so many bytes.
+    pub(crate) fn evolve(&mut self, events: &[A::Event], bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
         for event in events {
             self.state.evolve(event);
             self.version = self.version.next();
@@ -158,6 +183,7 @@ impl<A: State> Loaded<A> {
             let unreadable = |source| LoadError::Unreadable { stream: stream.clone(), version: record.version, source };
             self.state.evolve(&event.map_err(unreadable)?);
             self.version = record.version;
+            self.bytes = self.bytes.saturating_add(u64::try_from(record.payload().len()).unwrap_or(u64::MAX));
         }
         Ok(())
     }

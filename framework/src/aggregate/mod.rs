@@ -1,5 +1,6 @@
 //! Aggregates: states that are folded from the events of one stream, and guard its rules.
 
+mod cache;
 mod load;
 mod snapshot;
 
@@ -7,8 +8,9 @@ use std::{fmt::Display, str::FromStr};
 
 use annalist_core::{Invalid, StreamId};
 
-use crate::event::EventSet;
+use crate::event::{EventSet, Events};
 
+pub(crate) use cache::Cache;
 pub(crate) use load::Aggregates;
 pub use load::{LoadError, Loaded};
 pub use snapshot::SnapshotPolicy;
@@ -40,8 +42,9 @@ pub(crate) use snapshot::SnapshotRules;
     note = "`State` needs `Default`: what it is before the first event"
 )]
 pub trait State: Default + Send + Sync + 'static {
-    /// The events that it is folded from; their category names the streams.
-    type Event: EventSet;
+    /// The events that it is folded from: those of one category for an aggregate, whose streams it names; those of
+    /// several, united by `#[derive(Events)]`, for a scope that rests on more.
+    type Event: Events;
 
     /// Takes in what happened. It happened: there is nothing to refuse, and nothing to do but to change the state. The
     /// same events always give the same state.
@@ -67,7 +70,7 @@ pub trait State: Default + Send + Sync + 'static {
     label = "this is not an `Aggregate`",
     note = "write `impl Aggregate for {Self} {{ type Id = ...; }}`, where Id is what tells one from another"
 )]
-pub trait Aggregate: State {
+pub trait Aggregate: State<Event: EventSet> {
     /// What tells one from another: the part of the stream's name behind the category.
     type Id: Display + FromStr + Clone + Send + Sync + 'static;
 }

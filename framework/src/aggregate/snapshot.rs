@@ -8,8 +8,9 @@ use std::{
 
 use annalist_core::{EventId, Snapshot, Version};
 use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 
-use super::State;
+use super::Aggregate;
 use crate::event::EventSet;
 
 /// Largest state that is kept, in bytes, encoded. What is larger is folded anew each time; it should not be an aggregate.
@@ -17,23 +18,41 @@ const STATE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// When snapshots of an aggregate are taken, and which ones fit.
 ///
-/// A snapshot is a cache. It is used only if its category and version are the declared ones and the event that it ends
-/// with is in the stream; otherwise the stream is read from its beginning.
+/// A snapshot is a cache. It is used only if its category, its version and the names and versions of the events are the
+/// declared ones, and the event that it ends with is in the stream; otherwise the stream is read from its beginning. So a
+/// new event, or a new version of one, makes old snapshots void by itself.
+///
+/// ```
+/// # use annalist::SnapshotPolicy;
+/// let policy = SnapshotPolicy::every(500).or_bytes(256 * 1024).version(2);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "a policy does nothing until it is given to an app"]
 pub struct SnapshotPolicy {
     every: u64,
+    bytes: u64,
     version: u32,
 }
 
 impl SnapshotPolicy {
     /// A snapshot whenever so many events (at least one) have been added since the last one. It has version 1.
     pub const fn every(events: u64) -> Self {
-        Self { every: if events == 0 { 1 } else { events }, version: 1 }
+        Self { every: if events == 0 { 1 } else { events }, bytes: u64::MAX, version: 1 }
     }
 
-    /// Increment the version whenever the same events would give another state: when fields of the state change, and
-    /// when `evolve` or an upcast does something else than before. Snapshots of other versions are passed over.
+    /// A snapshot whenever payloads of so many bytes have been added since the last one. It has version 1.
+    pub const fn every_bytes(bytes: u64) -> Self {
+        Self { every: u64::MAX, bytes, version: 1 }
+    }
+
+    /// Also whenever payloads of so many bytes have been added, however few events that are.
+    pub const fn or_bytes(self, bytes: u64) -> Self {
+        Self { bytes, ..self }
+    }
+
+    /// Increment the version whenever the same events of the same versions would give another state: when fields of the
+    /// state change, and when `evolve` or an upcast does something else than before. Snapshots of other versions are
+    /// passed over.
     pub const fn version(self, version: u32) -> Self {
         Self { version, ..self }
     }
@@ -49,7 +68,7 @@ pub(crate) struct SnapshotRules {
 impl SnapshotRules {
     /// Adds a rule. There is one snapshot for a stream, so states that are folded from one category cannot both have
     /// them: then the category comes back.
-    pub(crate) fn add<A: State + Serialize + DeserializeOwned>(
+    pub(crate) fn add<A: Aggregate + Serialize + DeserializeOwned>(
         &mut self,
         policy: SnapshotPolicy,
     ) -> Result<(), &'static str> {
@@ -58,13 +77,14 @@ impl SnapshotRules {
             return Err(category);
         }
         self.categories.push(category);
-        let schema = format!("{category}/{}", policy.version);
-        let rule = Rule::<A> { every: policy.every, schema, encode: encode::<A>, decode: decode::<A> };
+        let schema = format!("{category}/{}/{}", policy.version, fingerprint(A::Event::TYPES));
+        let SnapshotPolicy { every, bytes, .. } = policy;
+        let rule = Rule::<A> { every, bytes, schema, encode: encode::<A>, decode: decode::<A> };
         self.rules.insert(TypeId::of::<A>(), Box::new(rule));
         Ok(())
     }
 
-    pub(super) fn rule<A: State>(&self) -> Option<&Rule<A>> {
+    pub(super) fn rule<A: Aggregate>(&self) -> Option<&Rule<A>> {
         self.rules.get(&TypeId::of::<A>())?.downcast_ref()
     }
 }
@@ -72,15 +92,16 @@ impl SnapshotRules {
 /// A policy together with what it takes to carry it out, so that states without snapshots need not be `Serialize`.
 pub(super) struct Rule<A> {
     every: u64,
+    bytes: u64,
     schema: String,
     encode: fn(&A) -> Option<Vec<u8>>,
     decode: fn(&[u8]) -> Option<A>,
 }
 
 impl<A> Rule<A> {
-    /// Whether a stream at `version`, whose last snapshot (if any) was taken at `kept`, is due for another.
-    pub(super) const fn is_due(&self, kept: Version, version: Version) -> bool {
-        version.get() >= kept.get().saturating_add(self.every)
+    /// Whether a snapshot is due when so many events, with payloads of so many bytes, came behind the last one.
+    pub(super) const fn is_due(&self, events: u64, bytes: u64) -> bool {
+        events >= self.every || bytes >= self.bytes
     }
 
     pub(super) fn take(&self, state: &A, version: Version, event_id: EventId) -> Option<Snapshot> {
@@ -92,6 +113,19 @@ impl<A> Rule<A> {
     pub(super) fn open(&self, snapshot: &Snapshot) -> Option<A> {
         (snapshot.schema == self.schema).then(|| (self.decode)(&snapshot.state)).flatten()
     }
+}
+
+/// The first half of a hash of the names and versions of events, in whatever order they are declared.
+fn fingerprint(types: &[(&str, u16)]) -> String {
+    let mut types = types.to_vec();
+    types.sort_unstable();
+    let mut hash = Sha256::new();
+    for (name, version) in types {
+        hash.update(format!("{name}/{version}\n"));
+    }
+    let hash: [u8; 32] = hash.finalize().into();
+    let (half, _) = hash.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+    format!("{:032x}", u128::from_be_bytes(*half))
 }
 
 const fn format() -> impl bincode::config::Config {

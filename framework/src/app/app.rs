@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 
 use super::{AppBuilder, Store};
 use crate::{
-    aggregate::{Aggregate, LoadError, Loaded, stream_of},
-    command::{Commands, On},
+    aggregate::{Aggregate, LoadError, Loaded, State, stream_of},
+    command::{Commands, InScope, On},
     describe::Description,
     outbox::Relay,
     projection::{Embedded, Projection, Projections, ViewError, ViewHandle},
@@ -79,6 +79,11 @@ impl App {
     /// One aggregate, to be told something: `app.on::<Account>(id).execute(command).await`.
     pub fn on<A: Aggregate>(&self, id: A::Id) -> On<A> {
         On::new(Arc::clone(&self.parts.commands), id)
+    }
+
+    /// A scope, to be told something: `app.scope::<LargeWithdrawals>().execute(command).await`.
+    pub fn scope<S: State>(&self) -> InScope<S> {
+        InScope::new(Arc::clone(&self.parts.commands))
     }
 
     /// An aggregate as its stream says it is now. Decisions do not need this: they load it themselves.

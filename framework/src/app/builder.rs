@@ -6,8 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{App, Store, app::Parts};
 use crate::{
-    aggregate::{Aggregate, Aggregates, SnapshotPolicy, SnapshotRules},
-    command::{Command, CommandOptions, CommandSet, Commands, Decide, Executor, Gate},
+    aggregate::{Aggregate, Aggregates, Cache, SnapshotPolicy, SnapshotRules},
+    command::{Command, CommandLayer, CommandOptions, CommandSet, Commands, Decide, Executor, Gate, Layers},
     describe::Description,
     env::{Env, SystemEnv},
     event::Events,
@@ -25,6 +25,7 @@ pub struct AppBuilder {
     store: Store,
     env: Arc<dyn Env>,
     commands: CommandOptions,
+    layers: Layers,
     rules: SnapshotRules,
     /// The category of two aggregates that both have snapshots, if there is one.
     clash: Option<&'static str>,
@@ -74,6 +75,7 @@ impl AppBuilder {
             store,
             env: Arc::new(SystemEnv),
             commands: CommandOptions::default(),
+            layers: Layers::default(),
             rules: SnapshotRules::default(),
             clash: None,
             projections: Vec::new(),
@@ -141,6 +143,12 @@ impl AppBuilder {
         self
     }
 
+    /// Puts a layer around every command, inside of those added before.
+    pub fn layer(mut self, layer: impl CommandLayer) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
     /// Executes commands with other options.
     pub fn command_options(self, commands: CommandOptions) -> Self {
         Self { commands, ..self }
@@ -172,6 +180,7 @@ impl AppBuilder {
             store,
             env,
             commands,
+            layers,
             rules,
             clash,
             projections,
@@ -199,10 +208,15 @@ impl AppBuilder {
             register(&mut set);
         }
         let projections = set.start().await?;
-        let aggregates = Aggregates::new(Arc::clone(&store.events), Arc::clone(&store.snapshots), rules);
-        let (events, gate, grace) = (Arc::clone(&store.events), Gate::new(&commands), commands.shutdown_grace);
-        let executor = Executor { events, aggregates, env: Arc::clone(&env), options: commands };
-        let commands = Arc::new(Commands { executor, gate });
+        let aggregates = Aggregates::new(
+            Arc::clone(&store.events),
+            Arc::clone(&store.snapshots),
+            rules,
+            Cache::new(commands.cached_aggregates_max),
+        );
+        let (gate, grace) = (Gate::new(&commands), commands.shutdown_grace);
+        let executor = Executor { aggregates, env: Arc::clone(&env), options: commands };
+        let commands = Arc::new(Commands { executor, gate, layers });
         let (events, notes, views) =
             (Arc::clone(&store.events), Arc::clone(&store.checkpoints), Arc::clone(&store.views));
         let set = Arc::new(command_set);

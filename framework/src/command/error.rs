@@ -2,14 +2,15 @@
 
 use std::error::Error;
 
-use annalist_core::{AppendError, Key, StoreError, StreamId};
+use annalist_core::{AppendError, Key, StoreError};
 
+use super::Target;
 use crate::{aggregate::LoadError, event::EncodeError};
 
 /// Why a command was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<R: Error + 'static> {
-    /// The aggregate refuses. Nothing was recorded; the same command may be tried again.
+    /// The domain refuses. Nothing was recorded; the same command may be tried again.
     #[error(transparent)]
     Rejected(R),
     /// It could not be recorded, or it is not known whether it was.
@@ -41,11 +42,11 @@ pub enum CommandError {
         /// The key.
         key: Key,
     },
-    /// Others wrote the stream each time. Nothing was recorded. Try again later.
-    #[error("others wrote stream `{stream}` at each of {attempts} attempts; try again later")]
+    /// Others added to what the decision rests on each time. Nothing was recorded. Try again later.
+    #[error("others added to {target} at each of {attempts} attempts; try again later")]
     Contended {
-        /// The stream.
-        stream: StreamId,
+        /// What the decision rests on.
+        target: Target,
         /// How often it was tried.
         attempts: u32,
     },
@@ -64,8 +65,20 @@ pub enum CommandError {
         /// What went wrong.
         why: String,
     },
-    /// The aggregate could not be loaded. Nothing was recorded. Someone must act.
-    #[error("the aggregate could not be loaded")]
+    /// The deadline passed before the command was handed to the store. This execution recorded nothing. Try again, with
+    /// more time or when there is less to do. (If it passes afterwards, the answer is [`CommandError::Unknown`].)
+    #[error("the deadline passed before the command was handed to the store; try again with more time")]
+    DeadlineExceeded,
+    /// A layer of the app refuses the command. Nothing was recorded. Its reason says what to do.
+    #[error("refused by {by}: {why}")]
+    Refused {
+        /// The layer.
+        by: &'static str,
+        /// Its reason, which may be downcast to the layer's own error.
+        why: Box<dyn Error + Send + Sync>,
+    },
+    /// What the decision rests on could not be loaded. Nothing was recorded. Someone must act.
+    #[error("what the decision rests on could not be loaded")]
     Load(#[source] LoadError),
     /// It was recorded, but the reply of that time cannot be read: its type has changed. Someone must act.
     #[error("the command was recorded under the key `{key}`, but its reply cannot be read: {detail}")]
@@ -95,15 +108,34 @@ impl CommandError {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Contended { .. } | Self::Unavailable { .. } => true,
+            Self::Contended { .. } | Self::Unavailable { .. } | Self::DeadlineExceeded => true,
             // With a key a repetition is harmless.
             Self::Unknown { key, .. } => key.is_some(),
             Self::Unrecordable(_)
             | Self::KeyReused { .. }
+            | Self::Refused { .. }
             | Self::Load(_)
             | Self::Reply { .. }
             | Self::Store(_)
             | Self::Closed => false,
+        }
+    }
+
+    /// A short name of the kind, for metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unrecordable(_) => "unrecordable",
+            Self::KeyReused { .. } => "key-reused",
+            Self::Contended { .. } => "contended",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unknown { .. } => "unknown",
+            Self::DeadlineExceeded => "deadline-exceeded",
+            Self::Refused { .. } => "refused",
+            Self::Load(_) => "load",
+            Self::Reply { .. } => "reply",
+            Self::Store(_) => "store",
+            Self::Closed => "closed",
         }
     }
 
@@ -112,10 +144,10 @@ impl CommandError {
     }
 
     /// What the refusal of an append means for the command. A conflict counts as one attempt.
-    pub(super) fn of_append(error: AppendError, stream: &StreamId, key: Option<&Key>) -> Self {
+    pub(super) fn of_append(error: AppendError, target: &Target, key: Option<&Key>) -> Self {
         match error {
             AppendError::Conflict { .. } | AppendError::ConditionFailed { .. } => {
-                Self::Contended { stream: stream.clone(), attempts: 1 }
+                Self::Contended { target: target.clone(), attempts: 1 }
             }
             AppendError::KeyReused { key } => Self::KeyReused { key },
             AppendError::Unavailable { why } | AppendError::Store(StoreError::Unavailable { why }) => {

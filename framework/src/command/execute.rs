@@ -1,73 +1,93 @@
 //! How a caller says what is to be executed.
 
-use std::{
-    fmt,
-    future::{Future, IntoFuture},
-    pin::Pin,
-    sync::Arc,
-};
+use std::{fmt, future::IntoFuture};
 
-use annalist_core::{EventId, Metadata, RecordedEvent};
+use annalist_core::{EventId, Key, Metadata, RecordedEvent};
+use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use super::{Command, CommandId, Decide, Executor, Gate, executor::Executed};
+use super::{
+    Command, CommandError, CommandId, CommandInfo, Deadline, Decide, ExecuteError, Executor, Gate, InScope, Layers, On,
+    Progress, Receipt, Scope, basis::Basis, executor::Executed, fingerprint::fingerprint, scope::QueryBasis,
+    stream::StreamBasis,
+};
 use crate::{
     aggregate::{Aggregate, stream_of},
-    command::CommandError,
     event::Recorded,
+    inbox::InboxMessage,
 };
 
-/// What executes commands, behind its gate.
+/// What executes commands, behind its gate and within its layers.
 pub(crate) struct Commands {
     pub(crate) executor: Executor,
     pub(crate) gate: Gate,
+    pub(crate) layers: Layers,
 }
 
-/// One aggregate, to be told something.
-#[must_use = "nothing happens until a command is executed"]
-pub struct On<A: Aggregate> {
-    commands: Arc<Commands>,
-    id: A::Id,
-}
-
-impl<A: Aggregate> On<A> {
-    pub(crate) fn new(commands: Arc<Commands>, id: A::Id) -> Self {
-        Self { commands, id }
-    }
-
-    /// A command to it. It is executed when it is awaited.
-    pub fn execute<C: Command>(self, command: C) -> Execute<A, C>
-    where
-        A: Decide<C>,
-    {
-        Execute { commands: self.commands, id: self.id, command, key: None, metadata: Metadata::default() }
-    }
-}
-
-/// A command to an aggregate, with its circumstances. Awaiting it executes it.
+/// A command to an aggregate ([`On`]) or a scope ([`InScope`]), with its circumstances. Awaiting it executes it.
 ///
-/// Dropping the future while it runs leaves open whether the command is recorded: execute it again, with the same key.
+/// Dropping the future ends the execution where it is. Before the append is handed to the store nothing is recorded, and the
+/// command's turn goes to another. Afterwards it may be recorded, whole or not at all, and nobody is told: execute it again
+/// with the same key, and the answer of that time comes back, marked as repeated, or it is executed now.
 #[must_use = "a command does nothing until it is awaited"]
-pub struct Execute<A: Aggregate, C> {
-    commands: Arc<Commands>,
-    id: A::Id,
+pub struct Execute<T, C> {
+    target: T,
     command: C,
-    key: Option<String>,
-    metadata: Metadata,
+    circumstances: Circumstances,
 }
 
-impl<A: Aggregate, C> Execute<A, C> {
-    /// Records the command once: executed again on the same aggregate with the same key it is answered as the first
-    /// time, whatever the aggregate looks like by now. Take what identifies the request: the client's request id, the
+/// What the caller says beside the command.
+#[derive(Debug, Default)]
+struct Circumstances {
+    key: Option<KeyOf>,
+    metadata: Metadata,
+    deadline: Option<Deadline>,
+}
+
+/// By what a repetition is recognised.
+#[derive(Debug)]
+enum KeyOf {
+    /// An id that is unique for the target.
+    Target(String),
+    /// A message from elsewhere.
+    Message(InboxMessage),
+}
+
+impl<T, C> Execute<T, C> {
+    pub(super) fn new(target: T, command: C) -> Self {
+        Self { target, command, circumstances: Circumstances::default() }
+    }
+
+    /// Records the command once: executed again on the same aggregate or scope with the same key it is answered as the first
+    /// time, whatever that looks like by now. Take what identifies the request: the client's request id, the
     /// number of a row, the id of a message. A rejected command is not recorded.
     pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+        self.circumstances.key = Some(KeyOf::Target(key.into()));
+        self
+    }
+
+    /// Records the command once for a message from elsewhere, in the place of a key: when the message is delivered again,
+    /// the answer of the first time comes back, marked as repeated. Whoever makes several commands of one message numbers
+    /// them by [`InboxMessage::ordinal`]. Unlike a key, the message is recognised whatever the command goes to: the same one
+    /// for another command, or for another target, is [`CommandError::KeyReused`]. Unless it is said what caused the
+    /// command, it was the message.
+    pub fn message(mut self, message: InboxMessage) -> Self {
+        self.circumstances.key = Some(KeyOf::Message(message));
+        self
+    }
+
+    /// Until when to wait, instead of what [`CommandOptions::deadline`](crate::CommandOptions::deadline) says: for its turn, for
+    /// layers, for attempts and the pauses between them, and for the store's answer. If it passes before the command is
+    /// handed to the store the answer is [`CommandError::DeadlineExceeded`] and nothing is recorded; afterwards it is
+    /// [`CommandError::Unknown`]. An answer that is there by then is given.
+    pub fn deadline(mut self, deadline: impl Into<Deadline>) -> Self {
+        self.circumstances.deadline = Some(deadline.into());
         self
     }
 
     /// The business conversation that it belongs to. Without it, it begins one: its correlation id is its own id.
     pub fn correlation(mut self, id: impl Into<String>) -> Self {
-        self.metadata.correlation_id = Some(id.into());
+        self.circumstances.metadata.correlation_id = Some(id.into());
         self
     }
 
@@ -75,54 +95,108 @@ impl<A: Aggregate, C> Execute<A, C> {
     /// from an event the command takes over the correlation too, unless it has one.
     pub fn caused_by(mut self, cause: impl Into<Cause>) -> Self {
         let Cause { id, correlation_id } = cause.into();
-        self.metadata.causation_id = Some(id);
-        self.metadata.correlation_id = self.metadata.correlation_id.or(correlation_id);
+        self.circumstances.metadata.causation_id = Some(id);
+        self.circumstances.metadata.correlation_id = self.circumstances.metadata.correlation_id.or(correlation_id);
         self
     }
 
     /// The person or service in whose name it is executed.
     pub fn actor(mut self, actor: impl Into<String>) -> Self {
-        self.metadata.actor = Some(actor.into());
+        self.circumstances.metadata.actor = Some(actor.into());
         self
     }
 
     /// The tenant that it belongs to.
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
-        self.metadata.tenant = Some(tenant.into());
+        self.circumstances.metadata.tenant = Some(tenant.into());
         self
     }
 
     /// The W3C trace context that it is part of.
     pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
-        self.metadata.traceparent = Some(traceparent.into());
+        self.circumstances.metadata.traceparent = Some(traceparent.into());
         self
     }
 
     /// Something else to be kept with its events, by name.
     pub fn pair(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.metadata.pairs.insert(name.into(), value.into());
+        self.circumstances.metadata.pairs.insert(name.into(), value.into());
         self
     }
 
     /// All circumstances at once, replacing those given before.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.metadata = metadata;
+        self.circumstances.metadata = metadata;
         self
     }
 }
 
-impl<A: Aggregate + Decide<C>, C: Command> IntoFuture for Execute<A, C> {
-    type Output = Executed<A, C>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+impl<A: Aggregate + Decide<C>, C: Command> IntoFuture for Execute<On<A>, C> {
+    type Output = Result<Receipt<A::Reply>, ExecuteError<A::Rejection>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { commands, id, command, key, metadata } = self;
+        let Self { target: On { commands, id }, command, circumstances } = self;
         Box::pin(async move {
             let stream = stream_of::<A>(&id).map_err(CommandError::unrecordable)?;
-            let _turn = commands.gate.enter().await?;
-            let request = commands.executor.request(command, stream, key.as_deref(), metadata)?;
-            commands.executor.execute::<A, C>(request).await
+            commands.run(&StreamBasis::<A>::new(stream), command, circumstances).await
         })
+    }
+}
+
+impl<S: Scope<C>, C: Command> IntoFuture for Execute<InScope<S>, C> {
+    type Output = Result<Receipt<S::Reply, ()>, ExecuteError<S::Rejection>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { target: InScope { commands, .. }, command, circumstances } = self;
+        Box::pin(async move {
+            let query = S::query(&command).map_err(CommandError::unrecordable)?;
+            commands.run(&QueryBasis::<S>::new(query), command, circumstances).await
+        })
+    }
+}
+
+impl Commands {
+    async fn run<B: Basis<C>, C: Command>(
+        &self,
+        basis: &B,
+        command: C,
+        circumstances: Circumstances,
+    ) -> Executed<B, C> {
+        let Circumstances { key, mut metadata, deadline } = circumstances;
+        let keyed = match key {
+            None => None,
+            Some(KeyOf::Target(id)) => {
+                let key = Key::new(basis.key_scope(), id).map_err(CommandError::unrecordable)?;
+                Some((key, fingerprint(&command, None).map_err(CommandError::unrecordable)?))
+            }
+            Some(KeyOf::Message(message)) => {
+                let key = message.key().map_err(CommandError::unrecordable)?;
+                metadata.causation_id.get_or_insert_with(|| message.id().to_owned());
+                let target = basis.key_scope();
+                Some((key, fingerprint(&command, Some(&target)).map_err(CommandError::unrecordable)?))
+            }
+        };
+        let key = keyed.as_ref().map(|(key, _)| key.clone());
+        let deadline = deadline.or(self.executor.options.deadline.map(Deadline::In));
+        let progress = Progress::default();
+        let execution = async {
+            let _turn = self.gate.enter().await?;
+            let request = self.executor.request(command, keyed, metadata);
+            let info = CommandInfo {
+                name: C::NAME,
+                target: basis.target(),
+                key: key.as_ref().map(Key::id),
+                cx: &request.cx,
+                metadata: &request.metadata,
+                payload: &|| serde_json::to_value(&request.command),
+            };
+            let execution = self.executor.execute(&request, basis, &progress);
+            let given_up = |refused| progress.given_up(key.as_ref(), || refused);
+            self.layers.around(&info, execution, given_up).await
+        };
+        progress.until(deadline, key.as_ref(), execution).await
     }
 }
 
@@ -163,19 +237,12 @@ impl From<Uuid> for Cause {
     }
 }
 
-impl<A: Aggregate> fmt::Debug for On<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("On").field("id", &format_args!("{}", self.id)).finish_non_exhaustive()
-    }
-}
-
-impl<A: Aggregate, C: Command> fmt::Debug for Execute<A, C> {
+impl<T: fmt::Debug, C: Command> fmt::Debug for Execute<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Execute")
-            .field("id", &format_args!("{}", self.id))
+            .field("target", &self.target)
             .field("command", &C::NAME)
-            .field("key", &self.key)
-            .field("metadata", &self.metadata)
+            .field("circumstances", &self.circumstances)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Commands: what someone wants, and how an aggregate decides about it.
+//! Commands: what someone wants, and how an aggregate or a scope decides about it.
 
 mod context;
 mod decision;
@@ -6,11 +6,17 @@ mod decision;
 mod error;
 mod options;
 mod receipt;
+mod target;
 
 mod fingerprint;
 mod gate;
+mod layer;
+mod progress;
 
+mod basis;
 mod executor;
+mod scope;
+mod stream;
 
 mod execute;
 
@@ -29,13 +35,20 @@ pub use context::{CommandId, Context};
 pub use decision::{Decision, emit, emit_all, nothing};
 pub use error::{CommandError, ExecuteError};
 pub(crate) use execute::Commands;
-pub use execute::{Cause, Execute, On};
+pub use execute::{Cause, Execute};
 pub(crate) use executor::Executor;
 pub(crate) use gate::Gate;
+pub(crate) use layer::Layers;
+pub use layer::{CommandInfo, CommandLayer, Ended, Next, Refusal};
 pub use options::CommandOptions;
+pub use progress::Deadline;
+use progress::Progress;
 pub use receipt::Receipt;
+pub use scope::{InScope, Scope};
 pub(crate) use set::Attempt;
 pub use set::CommandSet;
+pub use stream::On;
+pub use target::Target;
 
 /// What someone wants an aggregate to do. `#[derive(Command)]` with `#[command(name = "withdraw")]` writes this.
 #[diagnostic::on_unimplemented(

@@ -17,8 +17,17 @@ pub struct CommandOptions {
     pub backoff_first: Duration,
     /// The longest wait of all. Default: 250 ms; with 32 attempts some three seconds in all. Since 0.1.
     pub backoff_max: Duration,
+    /// How long the caller of a command waits at most, unless it says otherwise: for its turn, for layers, for attempts and
+    /// the pauses between them, and for the store's answer. Default: 30 s. `None`: for ever. Since 0.1.
+    pub deadline: Option<Duration>,
     /// Commands executed at the same time; others wait for their turn. Default: 4,096. Since 0.1.
     pub in_flight_max: u32,
+    /// How many aggregates are kept in memory between commands, the longest unused first to go, so that a hot one is not
+    /// loaded each time. Default: 0, none, for only you know how large they are. Since 0.1.
+    ///
+    /// Answers are as right as without: what is decided on such a state is recorded only at its version, and before a
+    /// rejection is answered the stream is asked for what others have added. It saves the reading of a stream or snapshot.
+    pub cached_aggregates_max: u32,
     /// How long a shutdown waits for commands in flight. Default: 10 s. Since 0.1.
     pub shutdown_grace: Duration,
 }
@@ -29,7 +38,9 @@ impl Default for CommandOptions {
             attempts_max: 32,
             backoff_first: Duration::from_millis(2),
             backoff_max: Duration::from_millis(250),
+            deadline: Some(Duration::from_secs(30)),
             in_flight_max: 4096,
+            cached_aggregates_max: 0,
             shutdown_grace: Duration::from_secs(10),
         }
     }

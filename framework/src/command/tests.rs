@@ -33,7 +33,7 @@ mod pairs {
 
 fn pack(pairs: &[(&str, u32)]) -> String {
     let command = Pack(pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect());
-    format!("{:?}", fingerprint(&command).unwrap())
+    format!("{:?}", fingerprint(&command, None).unwrap())
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug};
 
-use annalist_core::Timestamp;
+use annalist_core::{EventId, Position, RecordedEvent, StreamId, Timestamp, Version};
 use uuid::Uuid;
 
 use super::difference::difference;
@@ -10,10 +10,11 @@ use crate::{
     aggregate::State,
     command::{Command, CommandId, Context, Decide, Decision},
     env::TestEnv,
-    event::EventSet,
+    event::{Events, Written},
 };
 
-/// A state folded from these events, each after a round trip through its bytes.
+/// A state folded from these events, each after a round trip through its bytes. For a scope
+/// [`given_scope`](super::given_scope) checks more.
 ///
 /// # Panics
 /// When an event cannot be encoded or decoded: the test fails.
@@ -23,20 +24,53 @@ pub fn given<S: State>(events: impl IntoIterator<Item = S::Event>) -> Given<S> {
     for event in events {
         state.evolve(&round_trip(&event));
     }
-    Given { state, context: Context::new(CommandId::new(Uuid::from_u128(1)), TestEnv::START) }
+    Given { state, context: standing_context() }
+}
+
+/// The circumstances of a test that says nothing of them.
+pub(super) fn standing_context() -> Context {
+    Context::new(CommandId::new(Uuid::from_u128(1)), TestEnv::START)
+}
+
+/// The command as it is read after it was written.
+#[track_caller]
+pub(super) fn read_again<C: Command>(command: &C) -> C {
+    let read = serde_json::to_vec(command).and_then(|json| serde_json::from_slice(&json));
+    match read {
+        Ok(command) => command,
+        Err(error) => panic!("the command `{}` does not come back as it went: {error}", C::NAME),
+    }
 }
 
 /// The event as it is read after it was written.
 #[track_caller]
-fn round_trip<E: EventSet>(event: &E) -> E {
-    let (name, version) = event.event_type();
-    let read = event.encode().map_err(|error| error.to_string()).and_then(|payload| {
-        E::decode(name, version, &payload).map_err(|error| format!("{error}\n{}", String::from_utf8_lossy(&payload)))
-    });
-    match read {
-        Ok(event) => event,
-        Err(error) => panic!("`{name}` version {version} does not come back as it went: {error}"),
-    }
+pub(super) fn round_trip<E: Events>(event: &E) -> E {
+    let written = match event.write() {
+        Ok(written) => written,
+        Err(error) => panic!("an event cannot be written: {error}"),
+    };
+    let (event_type, payload) = (written.event_type.clone(), written.payload.clone());
+    let stream = match StreamId::of(written.category, 1) {
+        Ok(stream) => stream,
+        Err(error) => panic!("the category `{}` names no stream: {error}", written.category),
+    };
+    let why = match E::read(&recorded(&stream, written)) {
+        Ok(Some(event)) => return event,
+        Ok(None) => "it is not declared".to_owned(),
+        Err(error) => format!("{error}\n{}", String::from_utf8_lossy(&payload)),
+    };
+    panic!("`{}` version {} does not come back as it went: {why}", event_type.name(), event_type.version());
+}
+
+/// The event as a log would hold it.
+pub(super) fn recorded(stream: &StreamId, written: Written) -> RecordedEvent {
+    let event = written.with_id(EventId::new(Uuid::from_u128(1)));
+    RecordedEvent::record(stream, &event, Position::new(1), Version::new(1), TestEnv::START)
+}
+
+/// The declared name of an event.
+fn name_of<E: Events>(event: &E) -> String {
+    event.write().map_or_else(|error| error.to_string(), |written| written.event_type.name().to_owned())
 }
 
 /// What is so when a command comes.
@@ -68,11 +102,7 @@ impl<S: State> Given<S> {
     where
         S: Decide<C>,
     {
-        let read = serde_json::to_vec(&command).and_then(|json| serde_json::from_slice(&json));
-        let command: C = match read {
-            Ok(command) => command,
-            Err(error) => panic!("the command `{}` does not come back as it went: {error}", C::NAME),
-        };
+        let command = read_again(&command);
         let Self { mut state, context } = self;
         let decided = state.decide(&command, &context).map(Decision::into_parts);
         if let Ok((events, _)) = &decided {
@@ -80,7 +110,7 @@ impl<S: State> Given<S> {
                 state.evolve(event);
             }
         }
-        Then { command: C::NAME, state, decided }
+        Then::new(C::NAME, state, decided)
     }
 }
 
@@ -91,11 +121,17 @@ pub struct Then<S, E, R, J> {
     decided: Result<(Vec<E>, R), J>,
 }
 
+impl<S, E, R, J> Then<S, E, R, J> {
+    pub(super) fn new(command: &'static str, state: S, decided: Result<(Vec<E>, R), J>) -> Self {
+        Self { command, state, decided }
+    }
+}
+
 #[expect(clippy::return_self_not_must_use, reason = "the last check of a test has nothing behind it")]
 impl<S, E, R, J> Then<S, E, R, J>
 where
     S: State<Event = E>,
-    E: EventSet + Debug + PartialEq,
+    E: Events + Debug + PartialEq,
     R: Debug + PartialEq,
     J: Debug,
 {
@@ -118,7 +154,7 @@ where
             assert!(
                 read == *event,
                 "`{}` is read as another event than was written\n{}",
-                event.event_type().0,
+                name_of(event),
                 difference(event, &read)
             );
         }

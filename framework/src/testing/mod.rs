@@ -47,6 +47,7 @@
 mod difference;
 mod given;
 mod given_saga;
+mod scope;
 
 #[cfg(test)]
 mod tests;
@@ -54,3 +55,4 @@ mod tests;
 pub use crate::projection::{GivenEvent, GivenView, given_view};
 pub use given::{Given, Then, given};
 pub use given_saga::{ExpectedCommand, GivenSaga, given_saga, to};
+pub use scope::{GivenScope, given_scope};

@@ -3,12 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod account;
+mod purse;
 mod watched;
 
+mod cache;
 mod circumstances;
 mod conflicts;
+mod deadline;
 mod failures;
+mod inbox;
 mod keys;
+mod layers;
+mod scopes;
 mod shutdown;
 mod snapshots;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use annalist::{
-    Append, AppendError, Appended, Cursor, EventStore, Key, Read, Store, StoreError, StreamId,
+    Append, AppendError, Appended, Cursor, EventStore, Key, Read, RecordedEvent, Store, StoreError, StreamId,
     projection::MemoryKeyValue,
 };
 use annalist_core::{
@@ -16,6 +16,7 @@ use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
 
 /// What happens at an append.
 pub(crate) enum Act {
@@ -23,6 +24,8 @@ pub(crate) enum Act {
     Refuse(AppendError),
     /// It is recorded, and answered like this all the same.
     RecordAndAnswer(AppendError),
+    /// It is recorded, and no answer comes until this ends.
+    RecordAndHang(oneshot::Receiver<()>),
     /// Something else happens first.
     First(BoxFuture<'static, ()>),
 }
@@ -37,6 +40,30 @@ pub(crate) struct Notes {
     pub(crate) at_appends: VecDeque<Act>,
     /// Before the next reads.
     pub(crate) before_reads: VecDeque<BoxFuture<'static, ()>>,
+    /// Whether the next reads break off behind their first event.
+    pub(crate) breaks: VecDeque<bool>,
+}
+
+/// A read that breaks off behind its first event.
+struct Breaking {
+    inner: Box<dyn Batches>,
+    broken: bool,
+}
+
+#[async_trait]
+impl Batches for Breaking {
+    fn head(&self) -> Cursor {
+        self.inner.head()
+    }
+
+    async fn next(&mut self) -> Result<Vec<RecordedEvent>, StoreError> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(StoreError::Unavailable { why: "the disk is slow".to_owned() });
+        }
+        let mut events = self.inner.next().await?;
+        events.truncate(1);
+        Ok(events)
+    }
 }
 
 #[derive(Clone, Default)]
@@ -69,6 +96,11 @@ impl EventStore for Watched {
                 self.memory.append(append).await?;
                 Err(error)
             }
+            Some(Act::RecordAndHang(gone)) => {
+                let appended = self.memory.append(append).await;
+                _ = gone.await;
+                appended
+            }
             Some(Act::First(first)) => {
                 first.await;
                 self.memory.append(append).await
@@ -83,15 +115,16 @@ impl EventStore for Watched {
     }
 
     async fn read(&self, read: Read) -> Result<Box<dyn Batches>, StoreError> {
-        let before = {
+        let (before, breaks) = {
             let mut notes = self.notes();
             notes.reads.push(read.clone());
-            notes.before_reads.pop_front()
+            (notes.before_reads.pop_front(), notes.breaks.pop_front())
         };
         if let Some(before) = before {
             before.await;
         }
-        self.memory.read(read).await
+        let inner = self.memory.read(read).await?;
+        Ok(if breaks == Some(true) { Box::new(Breaking { inner, broken: false }) } else { inner })
     }
 
     async fn subscribe(&self, query: Query, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
