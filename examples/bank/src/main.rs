@@ -1,21 +1,14 @@
-//! A bank: `bank open alice`, `bank deposit alice 50`, `bank withdraw alice 20`, `bank list`.
+//! `bank open alice`, `bank deposit alice 50`, `bank transfer rent alice bob 20`, `bank list`, `bank statement alice`.
 #![expect(clippy::print_stdout, reason = "it is a command-line program")]
 
-mod account;
-mod balances;
-#[cfg(test)]
-mod tests;
+use std::path::PathBuf;
 
-use std::{error::Error, path::PathBuf};
-
-use account::{Account, Deposit, Open, Refused, Withdraw};
-use annalist::{App, Command, Decide, Store};
-use balances::{BALANCES, Balances};
+use bank::{Bank, Failure, Outcome};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
 #[command(about = "Keeps accounts.")]
-struct Bank {
+struct Arguments {
     /// Where the accounts are kept.
     #[arg(long, env = "BANK_DATA", default_value = "target/bank")]
     data: PathBuf,
@@ -26,51 +19,71 @@ struct Bank {
 #[derive(Subcommand)]
 enum Order {
     /// Opens an account.
-    Open { account: String },
+    Open {
+        account: String,
+        /// Whose it is; by default it bears the owner's name.
+        #[arg(long)]
+        owner: Option<String>,
+    },
     /// Puts money into an account.
-    Deposit { account: String, amount: u32 },
+    Deposit { account: String, amount: u64 },
     /// Takes money out of an account.
-    Withdraw { account: String, amount: u32 },
+    Withdraw { account: String, amount: u64 },
+    /// Moves money from one account to another. The id makes it safe to ask again.
+    Transfer { id: String, from: String, to: String, amount: u64 },
     /// Tells what an account holds.
     Balance { account: String },
     /// Lists all accounts.
     List,
+    /// Lists what went into an account and out of it.
+    Statement { account: String },
+    /// Replays the log into new read models.
+    Rebuild,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), String> {
-    run(Bank::parse()).await.map_err(|error| error.to_string())
+    run(Arguments::parse()).await.map_err(|error| error.to_string())
 }
 
-async fn run(bank: Bank) -> Result<(), Box<dyn Error>> {
-    let app = App::open(Store::embedded(&bank.data)?).projection(Balances).start().await?;
-    let served = serve(&app, bank.order).await;
-    app.shutdown().await?;
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let bank = Bank::open(&arguments.data).await?;
+    let served = serve(&bank, arguments.order).await;
+    bank.close().await?;
     served
 }
 
-async fn serve(app: &App, order: Order) -> Result<(), Box<dyn Error>> {
-    let view = app.view::<Balances>()?.after(app.head().await?); // it waits until it has seen all that is recorded
+async fn serve(bank: &Bank, order: Order) -> Result<(), Failure> {
     match order {
-        Order::Open { account } => tell(app, account, Open).await?,
-        Order::Deposit { account, amount } => tell(app, account, Deposit(amount)).await?,
-        Order::Withdraw { account, amount } => tell(app, account, Withdraw(amount)).await?,
-        Order::Balance { account } => {
-            println!("{account} has {}", view.get(&BALANCES, &account).await?.ok_or(Refused::NotOpen)?);
+        Order::Open { account, owner } => {
+            let balance = bank.open_account(&account, owner.as_ref().unwrap_or(&account)).await?;
+            println!("{account} has {balance}");
         }
+        Order::Deposit { account, amount } => println!("{account} has {}", bank.deposit(&account, amount).await?),
+        Order::Withdraw { account, amount } => println!("{account} has {}", bank.withdraw(&account, amount).await?),
+        Order::Transfer { id, from, to, amount } => match bank.transfer(&id, &from, &to, amount).await? {
+            Outcome::Completed => println!("{id}: {to} has got {amount} from {from}"),
+            Outcome::Failed(reason) => println!("{id}: failed, {from} keeps its money: {reason}"),
+            Outcome::UnderWay => println!("{id}: under way; it goes on while the bank is open"),
+        },
+        Order::Balance { account } => println!("{account} has {}", bank.balance(&account).await?.balance),
         Order::List => {
-            for (account, balance) in view.scan(&BALANCES).await? {
-                println!("{account} has {balance}");
+            for (account, holding) in bank.balances().await? {
+                println!("{account} has {}", holding.balance);
             }
         }
+        Order::Statement { account } => {
+            for entry in bank.statement(&account).await? {
+                let transfer = entry.transfer.map(|id| format!(" ({id})")).unwrap_or_default();
+                println!("{:+}{transfer}, then {account} had {}", entry.amount, entry.balance);
+            }
+        }
+        Order::Rebuild => {
+            let rebuilt = bank.app().projections().rebuild_by_name("balances").await?;
+            println!("balances: {} events replayed", rebuilt.events);
+            let rebuilt = bank.app().projections().rebuild_by_name("statement").await?;
+            println!("statement: {} events replayed", rebuilt.events);
+        }
     }
-    Ok(())
-}
-
-async fn tell<C: Command>(app: &App, account: String, command: C) -> Result<(), Box<dyn Error>>
-where
-    Account: Decide<C, Rejection = Refused, Reply = u64>,
-{
-    println!("{account} has {}", app.on::<Account>(account.clone()).execute(command).await?.reply);
     Ok(())
 }

@@ -22,6 +22,29 @@ fn state_survives_from_run_to_run() {
     assert_eq!(said("withdraw alice 60"), refused("there is only 50 in the account"));
     assert_eq!(said("withdraw alice 20"), ok("alice has 30"));
     assert_eq!(said("open bob"), ok("bob has 0"));
-    assert_eq!(said("balance alice"), ok("alice has 30"));
-    assert_eq!(said("list"), ok("alice has 30\nbob has 0"));
+    assert_eq!(said("transfer rent alice bob 10"), ok("rent: bob has got 10 from alice"));
+    assert_eq!(said("transfer rent alice bob 10"), ok("rent: bob has got 10 from alice"), "once for each id");
+    let failed = "debt: failed, bob keeps its money: there is only 10 in the account";
+    assert_eq!(said("transfer debt bob alice 11"), ok(failed));
+    assert_eq!(said("balance alice"), ok("alice has 20"));
+    assert_eq!(said("list"), ok("alice has 20\nbob has 10"));
+    let statement = "+50, then alice had 50\n-20, then alice had 30\n-10 (rent), then alice had 20";
+    assert_eq!(said("statement alice"), ok(statement));
+    assert_eq!(said("rebuild"), ok("balances: 18 events replayed\nstatement: 18 events replayed"));
+    assert_eq!(said("statement alice"), ok(statement));
+}
+
+#[test]
+fn an_owner_has_a_limit_across_accounts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = |arguments: &str| bank(folder.path(), arguments).0;
+    for account in ["giro", "savings"] {
+        said(&format!("open {account} --owner alice"));
+        said(&format!("deposit {account} 10000"));
+    }
+    assert_eq!(said("withdraw giro 1000"), "giro has 9000");
+    assert_eq!(said("withdraw savings 1000"), "savings has 9000");
+    assert_eq!(said("withdraw giro 1000"), "giro has 8000");
+    assert_eq!(said("withdraw savings 1000"), "Error: \"alice has made 3 large withdrawals today\"");
+    assert_eq!(said("withdraw savings 999"), "savings has 8001");
 }

@@ -69,7 +69,8 @@ impl Sqlite {
     }
 
     fn instance(shared: Arc<Shared>, id: String) -> Self {
-        let writer = pool(1).connect_lazy_with(options(&shared.folder.file(&id)));
+        // One that writes, and one that asks for the cursor meanwhile.
+        let writer = pool(2).connect_lazy_with(options(&shared.folder.file(&id)));
         Self { shared, id, writer, fence: Arc::new(Fence::new()) }
     }
 
