@@ -148,7 +148,7 @@ impl<const HEALED: bool, const V: u32> Saga for Watch<HEALED, V> {
         let Input::Event(Recorded { event: PotEvent::Filled { pot, number }, .. }) = input else { return };
         match *number {
             UNKNOWN => drop(effects.send::<Pot, _>(pot, Break { number: UNKNOWN })),
-            RING => drop(effects.set(Ring::Soon, Duration::from_secs(60)).set(Ring::Late, Duration::from_secs(3600))),
+            RING => drop(effects.set(Ring::Soon, Duration::from_mins(1)).set(Ring::Late, Duration::from_hours(1))),
             SILENCE => drop(effects.cancel(Ring::Late)),
             LAST => drop(effects.send::<Pot, _>(pot, Empty { number: 2 }).complete()),
             number => drop(effects.send::<Pot, _>(pot, Empty { number })),
@@ -301,7 +301,7 @@ async fn a_person_skips_or_forces_a_command() {
             watch.skip(pot, effect, ada()).await
         };
         settled.unwrap();
-        let again = watch.skip(pot, effect, ada()).await.unwrap_err();
+        let again = watch.skip(pot, effect, Audit::new("bob", "so have I")).await.unwrap_err();
         assert_eq!(again, SagaError::NotPending { saga: "watch", key: pot.to_owned(), effect });
         assert_eq!(instance(&app, pot).await.held, 1, "it is still in quarantine");
         watch.release(pot, ada()).await.unwrap();
@@ -329,13 +329,13 @@ async fn timers_fire_once_also_those_that_fell_due_while_the_service_was_down() 
     idle(&app).await;
     app.shutdown().await.unwrap();
 
-    sleep(Duration::from_secs(2 * 3600)).await;
+    sleep(Duration::from_hours(2)).await;
     let app = world.app().saga::<Ill>().start().await.unwrap();
     until::<Ill>(&app, "a", InstanceState::Running).await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!(seen(&instance(&app, "a").await), ["50", "soon", "late"]);
     assert_eq!(seen(&instance(&app, "b").await), ["50", "soon", "51"], "its late timer was cancelled");
-    sleep(Duration::from_secs(2 * 3600)).await;
+    sleep(Duration::from_hours(2)).await;
     assert_eq!(seen(&instance(&app, "a").await).len(), 3);
     assert_eq!(app.saga::<Ill>().unwrap().status().await.unwrap().timers, 0);
 }
