@@ -148,9 +148,10 @@ impl App {
         self.parts.store.events.head().await
     }
 
-    /// Ends all of it, in order: sagas take no more events and finish the command that they are at, no more commands are taken, those in flight are finished, projections commit the batch
-    /// that they are at, relays finish their window, the store is closed. Whatever does not end within the grace of its
-    /// options is dropped; a command that is still in flight then is told so by the store.
+    /// Ends all of it, in order: sagas take no more events and finish the command that they are at, no more commands are
+    /// taken, those in flight are finished, projections commit the batch that they are at, relays finish their window, the
+    /// store is closed. Whatever does not end within the grace of its options is dropped; a command that is still in
+    /// flight then is told so by the store.
     ///
     /// # Errors
     /// [`StoreError`] when the store could not be closed as it should.

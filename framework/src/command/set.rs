@@ -53,7 +53,7 @@ fn name_of<T>() -> &'static str {
 }
 
 type Check = fn(&str, &Value) -> Result<(), String>;
-type ExecuteNamed = fn(Arc<Commands>, &str, Value, String, Metadata) -> BoxFuture<'static, Attempt>;
+type ExecuteNamed = fn(Arc<Commands>, &str, &Value, String, Metadata) -> BoxFuture<'static, Attempt>;
 
 /// What came of executing a command by name.
 #[derive(Clone, PartialEq, Debug)]
@@ -131,7 +131,7 @@ impl CommandSet {
         &self,
         commands: Arc<Commands>,
         (category, target, command): (&str, &str, &str),
-        payload: Value,
+        payload: &Value,
         key: String,
         metadata: Metadata,
     ) -> Attempt {
@@ -178,11 +178,11 @@ fn check<A: Aggregate, C: Command>(target: &str, payload: &Value) -> Result<(), 
 fn execute<A: Aggregate + Decide<C>, C: Command>(
     commands: Arc<Commands>,
     target: &str,
-    payload: Value,
+    payload: &Value,
     key: String,
     metadata: Metadata,
 ) -> BoxFuture<'static, Attempt> {
-    let read = read::<A, C>(target, &payload);
+    let read = read::<A, C>(target, payload);
     Box::pin(async move {
         let (id, command) = match read {
             Ok(read) => read,

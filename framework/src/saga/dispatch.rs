@@ -149,8 +149,8 @@ impl<S: Saga> Dispatch<S> {
         let mut metadata = instance.entry.circumstances.clone();
         metadata.causation_id = Some(command.caused_by.to_string());
         let names = (command.category.as_str(), command.target.as_str(), command.command.as_str());
-        let (commands, content) = (Arc::clone(&self.commands), command.content.clone());
-        self.set.execute(commands, names, content, command.id.to_string(), metadata).await
+        let (commands, key) = (Arc::clone(&self.commands), command.id.to_string());
+        self.set.execute(commands, names, &command.content, key, metadata).await
     }
 
     async fn settle(&self, key: &str, command: &Sent, verdict: Verdict) -> Result<(), Halt> {

@@ -21,10 +21,10 @@ pub(super) const BATCH_MAX: usize = 256;
 pub(super) const PAGE_MAX: usize = 1024;
 
 /// Longest sleep until a timer: a clock that is set or a machine that was suspended is noticed within this.
-pub(super) const SLEEP_MAX: Duration = Duration::from_secs(60);
+pub(super) const SLEEP_MAX: Duration = Duration::from_mins(1);
 
 /// The pause before rows that turned out to be behind are looked at again.
 pub(super) const STALE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long the rows may take to see what is recorded: for ever, since the log has it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const PATIENCE: Duration = Duration::from_hours(365 * 24);

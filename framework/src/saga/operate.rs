@@ -61,7 +61,7 @@ impl<S: Saga> Operate for Taker<S> {
 }
 
 fn status(key: &str, instance: Instance) -> InstanceStatus {
-    let Instance { version, time, entry } = instance;
+    let Instance { version, time, entry, .. } = instance;
     InstanceStatus {
         key: key.to_owned(),
         state: instance_state(&entry),

@@ -26,6 +26,7 @@ pub(super) struct Streams<S> {
 pub(super) struct Instance {
     pub(super) version: Version,
     pub(super) time: Timestamp,
+    pub(super) cursor: Cursor,
     pub(super) entry: Entry,
 }
 
@@ -55,8 +56,9 @@ impl<S: Saga> Streams<S> {
     pub(super) async fn load(&self, stream: &StreamId) -> Result<Option<Instance>, Trouble> {
         let mut batches = self.events.read(Read::stream_backward(stream.clone(), Version::MAX).limit(1)).await?;
         let Some(last) = batches.next().await?.pop() else { return Ok(None) };
+        let cursor = batches.head().at(last.position);
         let Record { entry, .. } = Self::read(&last)?;
-        Ok(Some(Instance { version: last.version, time: last.time, entry }))
+        Ok(Some(Instance { version: last.version, time: last.time, cursor, entry }))
     }
 
     /// The first input that is still held.

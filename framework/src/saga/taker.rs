@@ -194,10 +194,16 @@ impl<S: Saga> Taker<S> {
     }
 
     async fn attempt_release(&self, key: &str, stream: &StreamId, audit: &Audit) -> Result<Done, Trouble> {
-        let held_up = |instance: &Instance| instance.entry.quarantine.is_some();
-        let Some(instance) = self.streams.load(stream).await?.filter(held_up) else {
-            return Ok(Done::Taken(Taken::Repeated));
-        };
+        let Some(instance) = self.streams.load(stream).await? else { return Ok(Done::Taken(Taken::Repeated)) };
+        if instance.entry.quarantine.is_none() {
+            self.found(key, &instance);
+            let taken = if instance.entry.audit.as_ref() == Some(audit) {
+                Taken::Recorded(instance.cursor)
+            } else {
+                Taken::Repeated
+            };
+            return Ok(Done::Taken(taken));
+        }
         let entry = Entry { input: None, audit: Some(audit.clone()), quarantine: None, ..instance.entry };
         let step = Step { kind: Kind::Released, entry, id: self.env.new_id(), cause: None, key: None };
         self.record(key, stream, instance.version, step).await
@@ -232,7 +238,7 @@ impl<S: Saga> Taker<S> {
         at: Version,
         step: Step,
     ) -> Result<Done, StepError> {
-        let (kind, wakes, has_timers) = (step.kind, step.entry.has_work(), !step.entry.running_timers().is_empty());
+        let (kind, has_work, has_timers) = (step.kind, step.entry.has_work(), !step.entry.running_timers().is_empty());
         let reason = step.entry.quarantine.as_ref().map(|quarantine| quarantine.reason.clone());
         let audit = step.entry.audit.clone();
         let Some(cursor) = self.streams.append(stream, at, step).await? else { return Ok(Done::Again) };
@@ -242,11 +248,20 @@ impl<S: Saga> Taker<S> {
         if let Some(Audit { who, why }) = audit {
             tracing::warn!(saga = self.name, instance = key, who, why, ?kind, "done by hand");
         }
-        if wakes {
+        self.tell(key, cursor, has_work, has_timers);
+        Ok(Done::Taken(Taken::Recorded(cursor)))
+    }
+
+    /// Nothing is to be recorded; but what was may be that of an attempt that had no answer, so that nobody was told.
+    pub(super) fn found(&self, key: &str, Instance { cursor, entry, .. }: &Instance) {
+        self.tell(key, *cursor, entry.has_work(), !entry.running_timers().is_empty());
+    }
+
+    fn tell(&self, key: &str, cursor: Cursor, has_work: bool, has_timers: bool) {
+        if has_work {
             self.woken.wake(key);
         }
         self.timers.note(cursor, has_timers);
-        Ok(Done::Taken(Taken::Recorded(cursor)))
     }
 
     /// Keeps an error for the status.

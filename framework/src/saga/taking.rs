@@ -38,7 +38,10 @@ impl<S: Saga> Taker<S> {
             return self.step(key, stream, Version::ZERO, &before, Heard::event(recorded)).await;
         };
         match self.plan(stream, &instance, incoming).await? {
-            Plan::Pass(taken) => Ok(Done::Taken(taken)),
+            Plan::Pass(taken) => {
+                self.found(key, &instance);
+                Ok(Done::Taken(taken))
+            }
             Plan::Drain => self.drain(key, stream, instance).await.map(|_| Done::Again),
             Plan::Take(heard) => self.step(key, stream, instance.version, &instance.entry, *heard).await,
         }
@@ -47,7 +50,7 @@ impl<S: Saga> Taker<S> {
     async fn plan(
         &self,
         stream: &StreamId,
-        Instance { entry, .. }: &Instance,
+        Instance { entry, cursor, .. }: &Instance,
         incoming: &Incoming<S>,
     ) -> Result<Plan<S>, Trouble> {
         Ok(match incoming {
@@ -77,7 +80,9 @@ impl<S: Saga> Taker<S> {
             },
             Incoming::Settled { effect, verdict, audit } => {
                 let Some(command) = entry.pending.iter().find(|pending| pending.id == *effect) else {
-                    return Ok(Plan::Pass(Taken::Repeated));
+                    // By an attempt of the same person that had no answer, or by someone else.
+                    let theirs = audit.is_some() && *audit == entry.audit;
+                    return Ok(Plan::Pass(if theirs { Taken::Recorded(*cursor) } else { Taken::Repeated }));
                 };
                 let command = command.clone();
                 let record = match verdict.clone() {

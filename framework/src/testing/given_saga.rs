@@ -86,7 +86,11 @@ impl From<&Sent> for ExpectedCommand {
     }
 }
 
-#[expect(clippy::return_self_not_must_use, reason = "the last check of a test has nothing behind it")]
+#[expect(
+    clippy::return_self_not_must_use,
+    clippy::must_use_candidate,
+    reason = "the last check of a test has nothing behind it"
+)]
 impl<S: Saga> GivenSaga<S> {
     /// Takes in an event, as one of its own streams or as `("account-alice", event)`.
     ///
@@ -103,7 +107,6 @@ impl<S: Saga> GivenSaga<S> {
     /// # Panics
     /// When there is no such command.
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "a test reads better without ampersands")]
     pub fn accepted(mut self, reply: impl Serialize) -> Self {
         let reply = to_json("the reply", &reply);
         self.settle(|instance, effect, now| instance.accept(effect, reply, now));
@@ -116,7 +119,6 @@ impl<S: Saga> GivenSaga<S> {
     /// # Panics
     /// When there is no such command.
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "a test reads better without ampersands")]
     pub fn rejected(mut self, rejection: impl std::error::Error + Serialize) -> Self {
         let (message, detail) = (rejection.to_string(), to_json("the rejection", &rejection));
         self.settle(|instance, effect, now| instance.reject(effect, message, detail, now));

@@ -100,3 +100,50 @@ async fn a_deadline_fires_once_wherever_the_process_is_killed() {
     killed_everywhere("slow", "bob", 60, false, true).await;
     killed_everywhere("slow", "bob", 60, false, false).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_or_does_not_answer_is_tried_again() {
+    let world = World::new();
+    let app = App::open(CutStore::moody(world.memory.clone()).store(Arc::new(MemoryKeyValue::new())));
+    let app = app.with_env(world.env.clone()).saga::<Transfer>().start().await.unwrap();
+    let calm = world.app().start().await.unwrap();
+    deposit(&calm, "alice", 100).await;
+    deposit(&calm, "bob", 7).await;
+    for (id, to) in [("t1", "bob"), ("t2", "closed"), ("t3", "bob")] {
+        request(&calm, id, "alice", to, 20).await;
+    }
+    for id in ["t1", "t2", "t3"] {
+        until::<Transfer>(&app, id, InstanceState::Completed).await;
+    }
+    assert_eq!((cents(&calm, "alice").await, cents(&calm, "bob").await), (60, 47));
+    for (input, times) in inputs(&world.log().await) {
+        assert_eq!(times, 1, "{input}");
+    }
+    assert_eq!(app.saga::<Transfer>().unwrap().status().await.unwrap().last_error.as_deref(), Some("in a bad mood"));
+}
+
+#[cfg(feature = "embedded")]
+#[tokio::test]
+async fn a_saga_goes_on_over_restarts_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 1..=3 {
+        let store = annalist::Store::embedded(dir.path()).unwrap();
+        let app = App::open(store).saga::<Transfer>().start().await.unwrap();
+        deposit(&app, "alice", 10).await;
+        let id = format!("t{round}");
+        request(&app, &id, "alice", "bob", 10).await;
+        if round < 3 {
+            // Shut down wherever it is.
+            app.shutdown().await.unwrap();
+            continue;
+        }
+        let transfers = app.saga::<Transfer>().unwrap();
+        transfers.idle().await.unwrap();
+        for id in ["t1", "t2", "t3"] {
+            assert_eq!(settled(&app, id).await, Some(true), "{id}");
+        }
+        assert_eq!((cents(&app, "alice").await, cents(&app, "bob").await), (0, 30));
+        assert_eq!(transfers.status().await.unwrap().completed, 3);
+        app.shutdown().await.unwrap();
+    }
+}

@@ -1,4 +1,4 @@
-//! A store that ends the process: after its n-th append nothing answers any more.
+//! A store that ends the process: after its n-th append nothing answers any more. And one that is in a bad mood.
 
 use std::{
     future::pending,
@@ -23,13 +23,20 @@ use tokio::sync::watch;
 pub(crate) struct CutStore {
     memory: MemoryStore,
     left: Arc<AtomicU64>,
+    /// Counts appends, if some of them are to fail.
+    moods: Option<Arc<AtomicU64>>,
     dead: watch::Sender<bool>,
 }
 
 impl CutStore {
     /// The process lives for so many appends.
     pub(crate) fn new(memory: MemoryStore, appends: u64) -> Self {
-        Self { memory, left: Arc::new(AtomicU64::new(appends)), dead: watch::Sender::new(false) }
+        Self { memory, left: Arc::new(AtomicU64::new(appends)), moods: None, dead: watch::Sender::new(false) }
+    }
+
+    /// One that lives on, but refuses every third append, and of every third does not say whether it was recorded.
+    pub(crate) fn moody(memory: MemoryStore) -> Self {
+        Self { moods: Some(Arc::default()), ..Self::new(memory, u64::MAX) }
     }
 
     pub(crate) fn store(&self, views: Arc<dyn KeyValueStore>) -> Store {
@@ -43,7 +50,7 @@ impl CutStore {
 
     async fn alive(&self) {
         if *self.dead.borrow() {
-            pending().await
+            pending::<()>().await;
         }
     }
 }
@@ -52,7 +59,14 @@ impl CutStore {
 impl EventStore for CutStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.alive().await;
+        let mood = self.moods.as_ref().map_or(0, |moods| 1 + moods.fetch_add(1, Ordering::SeqCst) % 3);
+        if mood == 1 {
+            return Err(AppendError::Unavailable { why: "in a bad mood".to_owned() });
+        }
         let appended = self.memory.append(append).await;
+        if mood == 2 {
+            return Err(AppendError::Unknown { why: "in a bad mood".to_owned() });
+        }
         if matches!(&appended, Ok(appended) if !appended.repeated) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             // It is recorded, but whoever asked for it never hears of it.
             self.dead.send_replace(true);

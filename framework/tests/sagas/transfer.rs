@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::bank::{Account, AccountEvent, BankEvent, Deposit, Order, Settle, TransferEvent, Withdraw};
 
 /// How long a withdrawal may take.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30 * 60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(30);
 
 #[derive(Default, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Transfer {
