@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use annalist::{
     Aggregate, Command, Context, Decide, Decision, Event, Events, Invalid, Query, QueryItem, Scope, State, StreamId,
-    Tag, Timestamp, emit, ensure, stream_of,
+    Tag, Timestamp, emit, ensure, nothing, stream_of,
 };
 use serde::{Deserialize, Serialize};
 
@@ -165,6 +165,31 @@ impl Scope<Lighten> for Limit {
                 StreamId::of("owner", owner)
             }
         }
+    }
+}
+
+/// Says how much is in a purse, and changes nothing.
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "look-into")]
+pub(crate) struct LookInto {
+    pub(crate) purse: u32,
+}
+
+impl Decide<LookInto> for Limit {
+    type Rejection = Refused;
+    type Reply = u64;
+    fn decide(&self, look: &LookInto, _: &Context) -> Result<Decision<LimitEvent, u64>, Refused> {
+        Ok(nothing().reply(self.cents.get(&look.purse).copied().unwrap_or_default()))
+    }
+}
+
+impl Scope<LookInto> for Limit {
+    fn query(look: &LookInto) -> Result<Query, Invalid> {
+        Ok(Query::stream(stream_of::<Purse>(&look.purse)?))
+    }
+
+    fn home(look: &LookInto, _: &LimitEvent) -> Result<StreamId, Invalid> {
+        stream_of::<Purse>(&look.purse)
     }
 }
 

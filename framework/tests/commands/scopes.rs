@@ -12,7 +12,10 @@ use uuid::Uuid;
 
 use super::{
     app_on,
-    purse::{Astray, DAY, Fill, LARGE, LARGE_MAX, Lighten, Limit, LimitEvent, OwnerEvent, Purse, PurseEvent, Refused},
+    purse::{
+        Astray, DAY, Fill, LARGE, LARGE_MAX, Lighten, Limit, LimitEvent, LookInto, OwnerEvent, Purse, PurseEvent,
+        Refused,
+    },
     watched::{Act, Notes, Watched},
 };
 
@@ -164,6 +167,20 @@ async fn a_key_records_it_once() {
     assert!(matches!(&reused, Err(ExecuteError::Failed(CommandError::KeyReused { .. }))), "{reused:?}");
     let app = app_on(&watched).await;
     assert!(app.scope::<Limit>().execute(of_ada(1, LARGE)).key("request-1").await.unwrap().repeated);
+}
+
+#[tokio::test]
+async fn an_answer_without_events_holds_when_it_is_given() {
+    let (app, watched, _) = with_purses().await;
+    let look = || app.scope::<Limit>().execute(LookInto { purse: 1 });
+    let other = app.clone();
+    watched.notes().at_appends.push_back(Act::First(Box::pin(async move { fill(&other, 1, 10).await })));
+    let receipt = look().await.unwrap();
+    assert_eq!((receipt.reply, receipt.events, receipt.cursor), (1010, 0, app.head().await.unwrap()));
+    let first = look().key("request-1").await.unwrap();
+    fill(&app, 1, 10).await;
+    let again = look().key("request-1").await.unwrap();
+    assert_eq!((again.reply, again.events, again.repeated, again.cursor), (1010, 0, true, first.cursor));
 }
 
 async fn append_by_hand(watched: &Watched, stream: &str, name: &'static str, tag: Option<&'static str>) {
