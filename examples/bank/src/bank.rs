@@ -42,6 +42,7 @@ impl Bank {
     pub fn wiring(store: Store, statement: Sqlite) -> AppBuilder {
         App::open(store)
             .command::<Account, Open>()
+            .command::<Transfer, RequestTransfer>()
             .saga::<Transfers>()
             .projection(Balances)
             .projection_with(Statement, statement)

@@ -129,10 +129,11 @@ fn a_transfer_does_not_wait_for_ever() {
     });
     waiting
         .after(Patience::BETWEEN)
-        .rejected(Refused::NotOpen)
         .then_sends([to::<Account, _>("alice", deposit_rent())])
         .accepted(50)
-        .then_sends([settled(Some("bob was not opened in time"))]);
+        .then_sends([settled(Some("bob was not opened in time"))])
+        .accepted(())
+        .then_completed();
 }
 
 #[test]
