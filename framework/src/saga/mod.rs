@@ -115,6 +115,7 @@ mod dispatch;
 mod intake;
 mod timers;
 
+mod error;
 mod operate;
 mod running;
 
@@ -124,11 +125,12 @@ mod set;
 mod tests;
 
 pub use effects::Effects;
+pub use error::SagaError;
 pub use model::{EffectId, Input, Rejection, Route, Saga, Sent};
 pub use options::{Begin, SagaOptions};
 pub use record::Audit;
 pub use rows::InstanceState;
-pub use running::{SagaError, SagaHandle, Sagas};
+pub use running::{SagaHandle, Sagas};
 pub use set::StartError;
 pub(crate) use set::{Ground, SagaSet};
 pub use status::{InstanceStatus, SagaState, SagaStatus};

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use annalist_core::{Cursor, EventStore, StoreError};
+use annalist_core::{Cursor, EventStore};
 use serde_json::Value;
 use tokio::{
     sync::watch,
@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    halt::{Halt, Trouble},
+    error::SagaError,
     limits::STALE_PAUSE,
     model::{EffectId, Rejection},
     operate::Operate,
@@ -24,7 +24,7 @@ use super::{
     status::{InstanceStatus, Progress, SagaState, SagaStatus},
     taker::Verdict,
 };
-use crate::projection::{Projections, ViewError, ViewHandle};
+use crate::projection::{Projections, ViewHandle};
 
 /// The running sagas of a service. When the last handle is dropped without [`App::shutdown`](crate::App::shutdown), their
 /// tasks are dropped too; the next start goes on.
@@ -45,76 +45,6 @@ pub(super) struct Running {
     pub(super) operate: Arc<dyn Operate>,
     pub(super) rows: ViewHandle,
     pub(super) progress: watch::Receiver<Progress>,
-}
-
-/// Why something could not be done with a saga or an instance.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SagaError {
-    /// There is no such saga.
-    #[error("there is no saga `{name}`; registered are: {registered}")]
-    Unknown {
-        /// The name that was asked for.
-        name: String,
-        /// The names that there are.
-        registered: String,
-    },
-    /// The instance is not in quarantine, or there is no such instance.
-    #[error("the saga `{saga}` has no instance `{key}` in quarantine")]
-    NotQuarantined {
-        /// The saga.
-        saga: &'static str,
-        /// The key.
-        key: String,
-    },
-    /// The command has an outcome already, or was never sent.
-    #[error("the instance `{key}` of the saga `{saga}` does not wait for the command {effect}")]
-    NotPending {
-        /// The saga.
-        saga: &'static str,
-        /// The key of the instance.
-        key: String,
-        /// The command.
-        effect: EffectId,
-    },
-    /// The saga takes no more events in.
-    #[error("the saga `{saga}` follows the log no more: {why}")]
-    Stopped {
-        /// The saga.
-        saga: &'static str,
-        /// Why.
-        why: String,
-    },
-    /// The rows of the saga cannot be read.
-    #[error(transparent)]
-    View(#[from] ViewError),
-    /// The store cannot be read or written.
-    #[error("the store could not be used: {why}")]
-    Store {
-        /// What is in the way.
-        why: String,
-    },
-}
-
-impl From<StoreError> for SagaError {
-    fn from(error: StoreError) -> Self {
-        Self::Store { why: error.to_string() }
-    }
-}
-
-impl From<Trouble> for SagaError {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Passing(why) | Trouble::Halt(Halt::Failed(why)) => Self::Store { why },
-            Trouble::Halt(Halt::Stopped) => StoreError::Closed.into(),
-        }
-    }
-}
-
-impl From<Halt> for SagaError {
-    fn from(halt: Halt) -> Self {
-        Trouble::Halt(halt).into()
-    }
 }
 
 impl Sagas {

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use annalist::{
-    Aggregate, App, Command, CommandSet, Context, Decide, Decision, Event, Recorded, StartError, State, emit,
-    saga::{self, Audit, Begin, Effects, Input, InstanceState, InstanceStatus, Route, Saga, SagaError, SagaOptions},
+    Aggregate, App, Append, Command, CommandSet, Context, Decide, Decision, Event, EventId, EventStore, EventType,
+    Expected, NewEvent, Recorded, StartError, State, StreamId, emit,
+    saga::{
+        self, Audit, Begin, Effects, Input, InstanceState, InstanceStatus, Route, Saga, SagaError, SagaOptions,
+        SagaState,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -459,4 +463,63 @@ async fn many_inputs_for_one_instance_at_once_are_all_taken_in_once() {
     assert_eq!(events, expected.iter().collect::<Vec<_>>());
     assert_eq!(seen.len(), 80);
     assert_eq!(app.load::<Pot>(&"a".to_owned()).await.unwrap().state.0, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_read_stops_the_intake_and_is_named() {
+    let world = World::new();
+    let app = world.app().saga::<Ill>().start().await.unwrap();
+    fill(&app, "a", RING).await;
+    let damaged = NewEvent::new(EventId::generate(), EventType::new("pot-filled").unwrap(), "{}");
+    let pot = StreamId::new("pot-b").unwrap();
+    world.memory.append(Append::new().events(pot, Expected::Any, [damaged])).await.unwrap();
+    fill(&app, "c", 2).await;
+    let watch = app.saga::<Ill>().unwrap();
+    let stopped = watch.idle().await.unwrap_err();
+    assert!(matches!(&stopped, SagaError::Stopped { why, .. } if why.contains("at position ")), "{stopped}");
+    assert!(watch.instance("c").await.unwrap().is_none(), "no event is left out");
+    assert!(matches!(watch.status().await.unwrap().state, SagaState::Failed { .. }));
+    // What is under way goes on.
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(seen(&instance(&app, "a").await), ["50", "soon"]);
+}
+
+/// A name that cannot be part of a category.
+#[derive(Default, Serialize, Deserialize)]
+struct Misnamed;
+
+impl Saga for Misnamed {
+    const NAME: &'static str = "mis-named";
+    const VERSION: u32 = 1;
+    type Event = PotEvent;
+    type Timer = ();
+    fn commands(_: &mut CommandSet) {}
+    fn route(_: &Recorded<PotEvent>) -> Route {
+        Route::Ignore
+    }
+    fn evolve(&mut self, _: &Input<Self>) {}
+    fn react(&self, _: &Input<Self>, _: &mut Effects<Self>) {}
+}
+
+/// Of the same name as another command to pots.
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "empty-pot")]
+struct Other;
+
+impl Decide<Other> for Pot {
+    type Rejection = No;
+    type Reply = ();
+    fn decide(&self, _: &Other, _: &Context) -> Result<Decision<PotEvent>, No> {
+        Err(No(0))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_name_and_a_command_of_two_kinds_are_refused() {
+    let misnamed = World::new().app().saga::<Misnamed>().start().await.unwrap_err();
+    assert!(matches!(misnamed, StartError::Sagas(saga::StartError::Name { name: "mis-named" })), "{misnamed}");
+
+    let app = World::new().app().saga::<Ill>();
+    let twice = app.command::<Pot, Empty>().command::<Pot, Other>().start().await.unwrap_err();
+    assert!(matches!(twice, StartError::CommandTwice { category: "pot", command: "empty-pot" }), "{twice}");
 }
