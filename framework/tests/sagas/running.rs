@@ -501,21 +501,24 @@ impl Saga for Misnamed {
     fn react(&self, _: &Input<Self>, _: &mut Effects<Self>) {}
 }
 
+/// Of the same name as another command to pots.
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "empty-pot")]
+struct Other;
+
+impl Decide<Other> for Pot {
+    type Rejection = No;
+    type Reply = ();
+    fn decide(&self, _: &Other, _: &Context) -> Result<Decision<PotEvent>, No> {
+        Err(No(0))
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_bad_name_and_a_command_of_two_kinds_are_refused() {
     let misnamed = World::new().app().saga::<Misnamed>().start().await.unwrap_err();
     assert!(matches!(misnamed, StartError::Sagas(saga::StartError::Name { name: "mis-named" })), "{misnamed}");
 
-    #[derive(Command, Serialize, Deserialize)]
-    #[command(name = "empty-pot")]
-    struct Other;
-    impl Decide<Other> for Pot {
-        type Rejection = No;
-        type Reply = ();
-        fn decide(&self, _: &Other, _: &Context) -> Result<Decision<PotEvent>, No> {
-            Err(No(0))
-        }
-    }
     let app = World::new().app().saga::<Ill>();
     let twice = app.command::<Pot, Empty>().command::<Pot, Other>().start().await.unwrap_err();
     assert!(matches!(twice, StartError::CommandTwice { category: "pot", command: "empty-pot" }), "{twice}");
