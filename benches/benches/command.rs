@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Instant};
 
 use annalist::{
-    App, Append, EventId, EventStore, Events as _, Expected, SnapshotPolicy, Store, StreamId, Version,
+    App, Append, CommandOptions, EventId, EventStore, Events as _, Expected, SnapshotPolicy, Store, StreamId, Version,
     projection::ViewHandle,
 };
 use benches::{
@@ -13,6 +13,9 @@ use benches::{
 use hdrhistogram::Histogram;
 
 const IN_FLIGHT: [u64; 2] = [16, 256];
+
+/// More than there are accounts.
+const CACHED: u32 = 10_000;
 
 /// Fills the payload, an object with a number and this, up to 256 bytes.
 const TEXT_BYTES: usize = 230;
@@ -24,20 +27,31 @@ enum Row {
     Bare(u64),
     /// Commands to accounts of up to so many events each, then to others.
     Fresh(u64),
-    /// Commands to one account that had so many events before; with snapshots or without.
-    Deep(u64, bool),
+    /// Commands to one account that had so many events before.
+    Deep(u64, Kept),
     /// Commands to accounts of ten events each, waiting each time until the view shows it.
     Seen,
 }
 
-const ROWS: [Row; 7] = [
+/// What is kept of an account between commands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kept {
+    Nothing,
+    Snapshots,
+    /// The account itself, in memory.
+    Account,
+}
+
+const ROWS: [Row; 9] = [
     Row::Bare(10),
     Row::Fresh(10),
     Row::Seen,
-    Row::Deep(10, false),
-    Row::Deep(1000, false),
-    Row::Deep(10, true),
-    Row::Deep(1000, true),
+    Row::Deep(10, Kept::Nothing),
+    Row::Deep(1000, Kept::Nothing),
+    Row::Deep(10, Kept::Snapshots),
+    Row::Deep(1000, Kept::Snapshots),
+    Row::Deep(10, Kept::Account),
+    Row::Deep(1000, Kept::Account),
 ];
 
 impl fmt::Display for Row {
@@ -45,8 +59,9 @@ impl fmt::Display for Row {
         match self {
             Self::Bare(events) => write!(f, "bare appends, {events} deep"),
             Self::Fresh(events) => write!(f, "new accounts, {events} deep"),
-            Self::Deep(events, false) => write!(f, "one account each, behind {events} events"),
-            Self::Deep(events, true) => write!(f, "the same with snapshots, {events}"),
+            Self::Deep(events, Kept::Nothing) => write!(f, "one account each, {events} deep"),
+            Self::Deep(events, Kept::Snapshots) => write!(f, "snapshots, {events} deep"),
+            Self::Deep(events, Kept::Account) => write!(f, "hot, {events} deep"),
             Self::Seen => write!(f, "new accounts, seen in the view"),
         }
     }
@@ -96,8 +111,14 @@ fn measure(settings: &Settings, row: Row, in_flight: u64) -> Result<(Histogram<u
         if matches!(row, Row::Seen) {
             app = app.projection(Balances);
         }
-        if matches!(row, Row::Deep(_, true)) {
-            app = app.snapshots::<Account>(SnapshotPolicy::every(100));
+        match row {
+            Row::Deep(_, Kept::Snapshots) => app = app.snapshots::<Account>(SnapshotPolicy::every(100)),
+            Row::Deep(_, Kept::Account) => {
+                let mut options = CommandOptions::default();
+                options.cached_aggregates_max = CACHED;
+                app = app.command_options(options);
+            }
+            _ => {}
         }
         let app = app.start().await?;
         if let Row::Deep(depth, _) = row {

@@ -12,5 +12,11 @@ pub mod chapter_3_evolving_events {}
 #[doc = include_str!("../guide/4-projections.md")]
 pub mod chapter_4_projections {}
 
-#[doc = include_str!("../guide/5-testing.md")]
-pub mod chapter_5_testing {}
+#[doc = include_str!("../guide/5-scopes.md")]
+pub mod chapter_5_scopes {}
+
+#[doc = include_str!("../guide/6-sagas.md")]
+pub mod chapter_6_sagas {}
+
+#[doc = include_str!("../guide/7-testing.md")]
+pub mod chapter_7_testing {}

@@ -2,7 +2,8 @@
 //!
 //! Begin with the [guide]: [the first aggregate](guide::chapter_1_first_aggregate),
 //! [conflicts and repetitions](guide::chapter_2_conflicts), [evolving events](guide::chapter_3_evolving_events),
-//! [projections](guide::chapter_4_projections), [testing](guide::chapter_5_testing).
+//! [projections](guide::chapter_4_projections), [rules across streams](guide::chapter_5_scopes),
+//! [sagas](guide::chapter_6_sagas), [testing](guide::chapter_7_testing).
 
 // Derived code names the crate, also in the crate's own tests.
 #[cfg(test)]

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("annalist", &["annalist-core", "annalist-macros", "annalist-memory", "annalist-store"]),
     ("annalist-nats", &["annalist-core", "annalist"]),
     ("annalist-sql", &["annalist-core", "annalist"]),
-    ("bank", &["annalist", "annalist-nats"]),
+    ("bank", &["annalist", "annalist-sql"]),
     ("orders", &["annalist", "annalist-nats"]),
 ];
 

@@ -222,8 +222,7 @@ impl<P: Projection> Bound<P> {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     let error = error.into_inner();
-                    let outage = P::Model::is_outage(&*error);
-                    return Err(Failure { outage, ..failed(true, !outage, chain(&*error)) });
+                    return Err(failed(true, !P::Model::is_outage(&*error), chain(&*error)));
                 }
                 Err(panic) => return Err(panicked(&*panic)),
             }

@@ -127,7 +127,7 @@ pub(crate) async fn state_when(
 }
 
 pub(crate) fn failed(state: &ProjectionState) -> bool {
-    matches!(state, ProjectionState::Failed { .. })
+    matches!(state, ProjectionState::Failed { .. } | ProjectionState::Foreign { .. })
 }
 
 /// Opens the view until all that was replaced is gone: a connection that read it may be on its way back still.
