@@ -124,7 +124,7 @@ impl Projections {
     /// Stops all projections: each commits the batch that it is at; rebuilds are interrupted and go on at the next start.
     /// Views can still be read until their store is closed.
     ///
-    /// What is not done within [`ProjectionOptions::shutdown_grace`] is dropped, which rolls it back; `false` says so.
+    /// What is not done within [`ProjectionOptions::shutdown_grace`](super::ProjectionOptions::shutdown_grace) is dropped, which rolls it back; `false` says so.
     pub async fn shutdown(&self) -> bool {
         self.inner.stop.send_replace(true);
         let mut tasks = std::mem::take(&mut *self.inner.lock_tasks());
