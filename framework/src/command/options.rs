@@ -23,7 +23,8 @@ pub struct CommandOptions {
     /// Commands executed at the same time; others wait for their turn. Default: 4,096. Since 0.1.
     pub in_flight_max: u32,
     /// How many aggregates are kept in memory between commands, the longest unused first to go, so that a hot one is not
-    /// loaded each time. Default: 0, none, for only you know how large they are. Since 0.1.
+    /// loaded each time. Default: 1,024, which is little for states of some kilobytes; set it by how large yours are, or to
+    /// 0 for none. Since 0.1.
     ///
     /// Answers are as right as without: what is decided on such a state is recorded only at its version, and before a
     /// rejection is answered the stream is asked for what others have added. It saves the reading of a stream or snapshot.
@@ -40,7 +41,7 @@ impl Default for CommandOptions {
             backoff_max: Duration::from_millis(250),
             deadline: Some(Duration::from_secs(30)),
             in_flight_max: 4096,
-            cached_aggregates_max: 0,
+            cached_aggregates_max: 1024,
             shutdown_grace: Duration::from_secs(10),
         }
     }

@@ -18,7 +18,7 @@ mod scopes;
 mod shutdown;
 mod snapshots;
 
-use annalist::{App, Receipt};
+use annalist::{App, CommandOptions, Receipt};
 
 use account::{Account, Deposit, Withdraw};
 use watched::Watched;
@@ -27,8 +27,15 @@ fn alice() -> String {
     "alice".to_owned()
 }
 
+/// Every command loads what it decides on, so that the store can be watched.
+fn uncached() -> CommandOptions {
+    let mut options = CommandOptions::default();
+    options.cached_aggregates_max = 0;
+    options
+}
+
 async fn app_on(watched: &Watched) -> App {
-    App::open(watched.store()).start().await.unwrap()
+    App::open(watched.store()).command_options(uncached()).start().await.unwrap()
 }
 
 /// An app whose account has so much, and its store, which has noted nothing yet.

@@ -16,6 +16,7 @@ use super::{
         Astray, DAY, Fill, LARGE, LARGE_MAX, Lighten, Limit, LimitEvent, LookInto, OwnerEvent, Purse, PurseEvent,
         Refused,
     },
+    uncached,
     watched::{Act, Notes, Watched},
 };
 
@@ -36,7 +37,7 @@ async fn lighten(app: &App, purse: u32, cents: u64) -> Lightened {
 /// An app with full purses 1 to 4.
 async fn with_purses() -> (App, Watched, TestEnv) {
     let (watched, env) = (Watched::default(), TestEnv::default());
-    let app = App::open(watched.store()).with_env(env.clone()).start().await.unwrap();
+    let app = App::open(watched.store()).command_options(uncached()).with_env(env.clone()).start().await.unwrap();
     for purse in 1..=4 {
         fill(&app, purse, 1000).await;
     }
