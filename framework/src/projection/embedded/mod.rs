@@ -110,7 +110,7 @@ impl Embedded {
 
     pub(super) fn cursor_now(&self) -> Result<Cursor, StoreError> {
         match self.key_value.get(&keys::instance(self.name, self.number))? {
-            Some(row) => Ok(decode::<InstanceRow>(&row)?.cursor),
+            Some(row) => Ok(instance_row(&row)?.cursor),
             None => Err(damaged(&format!("instance {} of the view `{}` is gone", self.number, self.name))),
         }
     }
@@ -141,7 +141,7 @@ impl Embedded {
 
     pub(super) fn commit_now(tx: Tx, cursor: Cursor) -> Result<(), StoreError> {
         let (model, began) = (tx.model.clone(), tx.began.clone());
-        let before = began.as_deref().map(decode::<InstanceRow>).transpose()?.map_or(0, |row| row.commits);
+        let before = began.as_deref().map(instance_row).transpose()?.map_or(0, |row| row.commits);
         let key = keys::instance(model.name, model.number);
         let row = encode(&InstanceRow { version: model.version, cursor, commits: before.wrapping_add(1) })?;
         // A transaction that was dropped while it was being committed may still come through. The guard keeps this one
@@ -168,7 +168,7 @@ pub(super) fn read_live<T>(
     read_rows(key_value, |rows| {
         let Some(number) = live_number(rows, name)? else { return Ok(None) };
         let row = rows.get(&keys::instance(name, number))?;
-        let ours = row.map(|row| decode::<InstanceRow>(&row)).transpose()?.is_some_and(|row| row.version == version);
+        let ours = row.map(|row| instance_row(&row)).transpose()?.is_some_and(|row| row.version == version);
         Ok(ours.then(|| reading(&View::new(rows, keys::rows(name, number)))))
     })
 }
@@ -252,16 +252,20 @@ fn instances(rows: &dyn Rows, name: &str) -> Result<Vec<(u32, InstanceRow)>, Sto
     let start = keys::instances(name);
     let end = behind_prefix(&start).unwrap_or_default();
     let (mut found, mut result) = (Vec::new(), Ok(()));
-    rows.scan(&start..&end, Direction::Forward, &mut |key, row| match (keys::instance_number(key), decode(row)) {
-        (Some(number), Ok(row)) => {
-            found.push((number, row));
-            ControlFlow::Continue(())
-        }
-        (_, row) => {
-            result = row.and(Err(damaged("the key of an instance")));
-            ControlFlow::Break(())
-        }
-    })?;
+    rows.scan(
+        &start..&end,
+        Direction::Forward,
+        &mut |key, row| match (keys::instance_number(key), instance_row(row)) {
+            (Some(number), Ok(row)) => {
+                found.push((number, row));
+                ControlFlow::Continue(())
+            }
+            (_, row) => {
+                result = row.and(Err(damaged("the key of an instance")));
+                ControlFlow::Break(())
+            }
+        },
+    )?;
     result.map(|()| found)
 }
 
@@ -274,6 +278,11 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     decoded.map(|(value, _)| value).map_err(|error| damaged(&error.to_string()))
 }
 
+/// The note of an instance. Those written before transactions were counted end where the count would stand.
+fn instance_row(bytes: &[u8]) -> Result<InstanceRow, StoreError> {
+    decode(bytes).or_else(|error| decode(&[bytes, &[0]].concat()).map_err(|_| error))
+}
+
 fn damaged(detail: &str) -> StoreError {
     let detail =
         format!("the notes of a view are damaged ({detail}); delete the folder of the views: they are replayed");
@@ -283,5 +292,18 @@ fn damaged(detail: &str) -> StoreError {
 impl fmt::Debug for Embedded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Embedded({} version {}, instance {})", self.name, self.version, self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_without_a_count_are_read() {
+        let noted = InstanceRow { version: 3, cursor: Cursor::START, commits: 0 };
+        assert_eq!(instance_row(&encode(&(3_u32, Cursor::START)).unwrap()), Ok(noted));
+        assert_eq!(instance_row(&encode(&noted).unwrap()), Ok(noted));
+        assert!(instance_row(&[3]).is_err());
     }
 }
