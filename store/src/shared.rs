@@ -51,6 +51,14 @@ struct Recent {
     totals: Totals,
 }
 
+impl Recent {
+    /// The page that stands under exactly this position.
+    fn page(&self, first: Position) -> Option<Page> {
+        let at = self.pages.binary_search_by_key(&first, Page::first).ok()?;
+        self.pages.get(at).cloned()
+    }
+}
+
 impl Shared {
     pub(crate) fn new(
         identity: StoreFile,
@@ -171,14 +179,11 @@ impl Shared {
 
     fn recent_pages_at(&self, firsts: &[Position]) -> Vec<Option<Page>> {
         let recent = self.recent.read();
-        let page = |first| recent.pages.get(recent.pages.binary_search_by_key(first, Page::first).ok()?).cloned();
-        firsts.iter().map(page).collect()
+        firsts.iter().map(|first| recent.page(*first)).collect()
     }
 
     fn recent_page(&self, first: Position) -> Option<Page> {
-        let recent = self.recent.read();
-        let at = recent.pages.binary_search_by_key(&first, Page::first).ok()?;
-        recent.pages.get(at).cloned()
+        self.recent.read().page(first)
     }
 
     /// Why the store takes no more writes, if that is so.

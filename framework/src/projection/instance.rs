@@ -172,7 +172,7 @@ impl<P: Projection> Bound<P> {
     /// when it likes. If it did so before this began, this sees it here; if it does so later, this is not committed.
     async fn begin_with(&self, first: Position) -> Result<Transaction<P>, Failure> {
         let tx = self.begin().await?;
-        let seen = self.model.cursor().await.map_err(Failure::from)?;
+        let seen = self.model.cursor().await?;
         if seen.position < first { Ok(tx) } else { Err(Failure::overtaken()) }
     }
 
@@ -210,7 +210,7 @@ impl<P: Projection> Bound<P> {
                 // What is of no interest does not wait.
                 if !matches!(decoded, Ok(None)) {
                     let note = Parked { key, position: event.position, error: None, attempts: 0, time };
-                    P::Model::park(tx, &note).await.map_err(Failure::from)?;
+                    P::Model::park(tx, &note).await?;
                     parked.push(note.key);
                 }
                 continue;
@@ -250,7 +250,7 @@ impl<P: Projection> Instance for Bound<P> {
         let Some(first) = events.first() else { return Ok(Vec::new()) };
         let mut tx = self.begin_with(first.position).await?;
         let parked = self.apply_to(&mut tx, events, decoded, cursor, parking).await?;
-        P::Model::commit(tx, cursor).await.map_err(Failure::from)?;
+        P::Model::commit(tx, cursor).await?;
         Ok(parked)
     }
 
@@ -263,13 +263,13 @@ impl<P: Projection> Instance for Bound<P> {
 
     async fn park(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure> {
         let mut tx = self.begin_with(parked.position).await?;
-        P::Model::park(&mut tx, parked).await.map_err(Failure::from)?;
+        P::Model::park(&mut tx, parked).await?;
         P::Model::commit(tx, cursor).await.map_err(Failure::from)
     }
 
     async fn note(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure> {
         let mut tx = self.begin().await?;
-        P::Model::park(&mut tx, parked).await.map_err(Failure::from)?;
+        P::Model::park(&mut tx, parked).await?;
         P::Model::commit(tx, cursor).await.map_err(Failure::from)
     }
 
@@ -278,13 +278,13 @@ impl<P: Projection> Instance for Bound<P> {
         let mut tx = self.begin().await?;
         // As in `begin_with`: another transaction may have applied them.
         let parked = self.model.parked(Some((key, first.position.previous())), events.len()).await;
-        let parked = parked.map_err(Failure::from)?;
+        let parked = parked?;
         if !parked.iter().map(|parked| parked.position).eq(events.iter().map(|event| event.position)) {
             return Err(Failure::overtaken());
         }
         self.apply_to(&mut tx, events, None, cursor, None).await?;
         for event in events {
-            P::Model::unpark(&mut tx, key, event.position).await.map_err(Failure::from)?;
+            P::Model::unpark(&mut tx, key, event.position).await?;
         }
         P::Model::commit(tx, cursor).await.map_err(Failure::from)
     }
@@ -292,7 +292,7 @@ impl<P: Projection> Instance for Bound<P> {
     async fn forget(&self, key: &str, positions: &[Position], cursor: Cursor) -> Result<(), Failure> {
         let mut tx = self.begin().await?;
         for position in positions {
-            P::Model::unpark(&mut tx, key, *position).await.map_err(Failure::from)?;
+            P::Model::unpark(&mut tx, key, *position).await?;
         }
         P::Model::commit(tx, cursor).await.map_err(Failure::from)
     }
