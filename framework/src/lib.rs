@@ -27,6 +27,7 @@ pub mod __private;
 pub mod outbox;
 pub mod projection;
 pub mod saga;
+pub mod workflow;
 
 mod describe;
 

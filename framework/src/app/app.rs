@@ -13,6 +13,7 @@ use crate::{
     outbox::Relay,
     projection::{Embedded, Projection, Projections, ViewError, ViewHandle},
     saga::{Saga, SagaError, SagaHandle, Sagas},
+    workflow::{Process, Workflow, WorkflowHandle},
 };
 
 /// A running app: it executes commands, keeps views up to date and carries integration events out. Clones share it.
@@ -116,7 +117,15 @@ impl App {
         self.parts.sagas.named(S::NAME)
     }
 
-    /// The sagas: how far they are; to operate one by its name.
+    /// A workflow, to be looked at and operated.
+    ///
+    /// # Errors
+    /// [`SagaError::Unknown`] when the workflow does not belong to the app.
+    pub fn workflow<W: Workflow>(&self) -> Result<WorkflowHandle<W>, SagaError> {
+        self.saga::<Process<W>>().map(WorkflowHandle::new)
+    }
+
+    /// The sagas, workflows among them: how far they are; to operate one by its name.
     #[must_use]
     pub fn sagas(&self) -> &Sagas {
         &self.parts.sagas

@@ -14,6 +14,7 @@ use crate::{
     outbox::Outbox,
     projection::{self, Embedded, Projection, ProjectionOptions, ProjectionSet},
     saga::{self, Ground, Saga, SagaOptions, SagaSet},
+    workflow::{self, Process, Workflow},
 };
 
 /// Adds one projection to a set.
@@ -35,6 +36,8 @@ pub struct AppBuilder {
     description: Description,
     command_set: CommandSet,
     sagas: SagaSet,
+    /// What is wrong with a workflow, if something is.
+    wrong_workflow: Option<(&'static str, String)>,
 }
 
 /// Why an app did not start. Nothing of it runs.
@@ -47,6 +50,14 @@ pub enum StartError {
     /// The sagas cannot be started.
     #[error(transparent)]
     Sagas(#[from] saga::StartError),
+    /// The steps of a workflow break a rule.
+    #[error("the steps of the workflow `{name}` cannot be as they are: {why}")]
+    Workflow {
+        /// The workflow.
+        name: &'static str,
+        /// Which rule.
+        why: String,
+    },
     /// Two commands to aggregates of the same category have the same name.
     #[error("two commands to the category `{category}` are called `{command}`; rename one of them")]
     CommandTwice {
@@ -84,6 +95,7 @@ impl AppBuilder {
             description: Description::default(),
             command_set: CommandSet::default(),
             sagas: SagaSet::default(),
+            wrong_workflow: None,
         }
     }
 
@@ -113,6 +125,26 @@ impl AppBuilder {
         self.description.consumer("saga", S::NAME, S::VERSION, &S::Event::declared(), &sent);
         self.command_set.merge(sent);
         self.sagas.add::<S>(options);
+        self
+    }
+
+    /// Adds a workflow. It is a saga: when it is first started it begins with what is recorded from then on; see
+    /// [`AppBuilder::workflow_with`].
+    pub fn workflow<W: Workflow>(self) -> Self {
+        self.workflow_with::<W>(SagaOptions::default())
+    }
+
+    /// Adds a workflow with other options.
+    pub fn workflow_with<W: Workflow>(mut self, options: SagaOptions) -> Self {
+        let mut sent = CommandSet::default();
+        Process::<W>::commands(&mut sent);
+        self.description.consumer("workflow", W::NAME, W::VERSION, &W::Event::declared(), &sent);
+        match workflow::shape::<W>() {
+            Ok(steps) => self.description.workflow(W::NAME, steps),
+            Err(why) => self.wrong_workflow = Some((W::NAME, why)),
+        }
+        self.command_set.merge(sent);
+        self.sagas.add::<Process<W>>(options);
         self
     }
 
@@ -189,7 +221,11 @@ impl AppBuilder {
             description,
             command_set,
             sagas,
+            wrong_workflow,
         } = self;
+        if let Some((name, why)) = wrong_workflow {
+            return Err(StartError::Workflow { name, why });
+        }
         if let Some(category) = clash {
             return Err(StartError::SnapshotsTwice { category });
         }

@@ -48,17 +48,17 @@ pub(super) fn write(app: &Description, out: &mut impl Write) -> Result {
     Ok(())
 }
 
-fn section(out: &mut impl Write, title: &str, columns: &[&str]) -> Result {
+pub(super) fn section(out: &mut impl Write, title: &str, columns: &[&str]) -> Result {
     writeln!(out, "\n## {title}\n\n| {} |", columns.join(" | "))?;
     writeln!(out, "|{}", "---|".repeat(columns.len()))
 }
 
-fn row<const N: usize>(out: &mut impl Write, cells: [String; N]) -> Result {
+pub(super) fn row<const N: usize>(out: &mut impl Write, cells: [String; N]) -> Result {
     let cells = cells.map(|cell| cell.replace('|', "\\|"));
     writeln!(out, "| {} |", cells.join(" | "))
 }
 
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("`{text}`")
 }
 

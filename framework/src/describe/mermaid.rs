@@ -70,13 +70,13 @@ fn edges(app: &Description, ids: &mut Ids, out: &mut impl Write) -> Result {
 
 /// The names of nodes: readable, so that a change of the wiring is a small change of the chart; and each its own.
 #[derive(Default)]
-struct Ids {
+pub(super) struct Ids {
     given: BTreeMap<(String, String), String>,
     taken: BTreeSet<String>,
 }
 
 impl Ids {
-    fn of(&mut self, kind: &str, name: &str) -> String {
+    pub(super) fn of(&mut self, kind: &str, name: &str) -> String {
         let key = (kind.to_owned(), name.to_owned());
         if let Some(id) = self.given.get(&key) {
             return id.clone();
@@ -97,6 +97,6 @@ impl Ids {
 }
 
 /// A text in quotes.
-fn label(text: &str) -> String {
+pub(super) fn label(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "#quot;"))
 }

@@ -3,6 +3,7 @@
 
 mod markdown;
 mod mermaid;
+mod steps;
 
 #[cfg(test)]
 mod tests;
@@ -18,9 +19,10 @@ use crate::{
     event::{Declared, EventSchema, PayloadSchema},
     evolution::{Mode, check_text},
     outbox::Outbox,
+    workflow::StepShape,
 };
 
-/// An app's commands, aggregates, events, projections, sagas and outboxes: from
+/// An app's commands, aggregates, events, projections, sagas, workflows and outboxes: from
 /// [`AppBuilder::describe`](crate::AppBuilder::describe). Printed, it is a chart and tables, ready for a document.
 ///
 /// Its order is that of names, so the same wiring always gives the same text.
@@ -32,6 +34,7 @@ pub struct Description {
     events: BTreeMap<EventName, EventSchema>,
     consumers: BTreeMap<(Kind, &'static str), Consumer>,
     outboxes: BTreeMap<String, Published>,
+    workflows: BTreeMap<&'static str, Vec<StepShape>>,
 }
 
 /// What an aggregate is called in the source.
@@ -40,7 +43,7 @@ type Name = &'static str;
 /// A category, and the declared name of an event in it.
 type EventName = (&'static str, &'static str);
 
-/// What kind of consumer: `projection`, `saga`.
+/// What kind of consumer: `projection`, `saga`, `workflow`.
 type Kind = &'static str;
 
 /// Who follows the log under a name.
@@ -70,7 +73,7 @@ impl Description {
         }
     }
 
-    /// Adds who follows the log, and which commands it sends: `kind` is `projection` or `saga`.
+    /// Adds who follows the log, and which commands it sends: `kind` is `projection`, `saga` or `workflow`.
     pub(crate) fn consumer(
         &mut self,
         kind: Kind,
@@ -82,6 +85,11 @@ impl Description {
         self.commands(sent);
         let (events, sends) = (self.declared(declared), sent.named().map(|named| named.command).collect());
         self.consumers.insert((kind, name), Consumer { version, events, sends });
+    }
+
+    /// Adds the steps of a workflow.
+    pub(crate) fn workflow(&mut self, name: &'static str, steps: Vec<StepShape>) {
+        self.workflows.insert(name, steps);
     }
 
     pub(crate) fn outbox(&mut self, outbox: &Outbox) {
@@ -116,12 +124,13 @@ impl Description {
         self.consumers.iter().filter(move |((own, _), _)| *own == kind).map(|((_, name), consumer)| (*name, consumer))
     }
 
-    /// Tables: commands, events with their fields and tags, consumers with what they follow.
+    /// Tables: commands, events with their fields and tags, consumers with what they follow, steps of workflows.
     #[must_use]
     pub fn markdown(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
         _ = markdown::write(self, &mut text);
+        _ = steps::write(self, &mut text);
         text
     }
 
@@ -158,7 +167,8 @@ impl fmt::Display for Description {
         f.write_str("```mermaid\n")?;
         mermaid::write(self, f)?;
         f.write_str("```\n")?;
-        markdown::write(self, f)
+        markdown::write(self, f)?;
+        steps::write(self, f)
     }
 }
 

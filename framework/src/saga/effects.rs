@@ -5,11 +5,10 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::model::{EffectId, Saga, Sent};
+use super::model::{EffectId, Outgoing, Saga, Sent};
 use crate::{
     aggregate::Aggregate,
     command::{Command, Decide},
-    event::EventSet,
 };
 
 /// What is to be done about an input. It is recorded together with the state, then done.
@@ -20,6 +19,8 @@ pub struct Effects<S: Saga> {
     /// In order: a timer may be cancelled and set again.
     pub(crate) timers: Vec<TimerChange>,
     pub(crate) completes: bool,
+    /// Why a person must look at it before it goes on, if one must.
+    pub(crate) asks: Option<String>,
     /// What cannot be recorded, if there is something.
     pub(crate) failed: Option<String>,
     saga: PhantomData<fn() -> S>,
@@ -33,25 +34,38 @@ pub(crate) enum TimerChange {
 
 impl<S: Saga> Effects<S> {
     pub(crate) fn new(input: Uuid) -> Self {
-        Self { input, sends: Vec::new(), timers: Vec::new(), completes: false, failed: None, saga: PhantomData }
+        Self {
+            input,
+            sends: Vec::new(),
+            timers: Vec::new(),
+            completes: false,
+            asks: None,
+            failed: None,
+            saga: PhantomData,
+        }
     }
 
     /// Sends a command to an aggregate, once, whatever happens. What comes of it is an [`Input`](super::Input). The
     /// commands of an instance are executed one after the other, in the order in which they are sent.
     #[expect(clippy::needless_pass_by_value, reason = "a reaction reads better without ampersands")]
     pub fn send<A: Aggregate + Decide<C>, C: Command>(&mut self, id: &A::Id, command: C) -> &mut Self {
-        match serde_json::to_value(&command) {
-            Ok(content) => self.sends.push(Sent {
-                id: EffectId::of(self.input, self.sends.len()),
-                caused_by: self.input,
-                category: A::Event::CATEGORY.to_owned(),
-                target: id.to_string(),
-                command: C::NAME.to_owned(),
-                content,
-            }),
-            Err(error) => self.failed = Some(format!("the command `{}` cannot be written as JSON: {error}", C::NAME)),
+        match Outgoing::new::<A, C>(id, &command) {
+            Ok(outgoing) => self.send_noted(outgoing, Value::Null),
+            Err(why) => self.failed = Some(why),
         }
         self
+    }
+
+    /// Sends a command; the note comes back with its outcome.
+    pub(crate) fn send_noted(&mut self, outgoing: Outgoing, note: Value) {
+        let id = EffectId::of(self.input, self.sends.len());
+        self.sends.push(outgoing.sent(id, self.input, note));
+    }
+
+    /// Puts the instance into quarantine once the input is taken in, because of the last command that it has sent: that
+    /// one is not executed until a person lets it be.
+    pub(crate) fn ask(&mut self, why: String) {
+        self.asks = Some(why);
     }
 
     /// Sets a timer, which fires once when so much time has passed since this input was recorded; at once when the

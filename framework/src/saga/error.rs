@@ -1,6 +1,8 @@
 //! Why a saga cannot be looked at or operated.
 
-use annalist_core::StoreError;
+use std::time::Duration;
+
+use annalist_core::{Position, StoreError};
 
 use super::{
     halt::{Halt, Trouble},
@@ -37,6 +39,40 @@ pub enum SagaError {
         key: String,
         /// The command.
         effect: EffectId,
+    },
+    /// The instance is not done within the time that was given. Wait longer, or look at it.
+    #[error("the instance `{key}` of the saga `{saga}` was not done within {waited:?}")]
+    UnderWay {
+        /// The saga.
+        saga: &'static str,
+        /// The key of the instance.
+        key: String,
+        /// How long the caller waited.
+        waited: Duration,
+    },
+    /// The saga is not held up by this event.
+    #[error(
+        "the saga `{saga}` is not held up by the event at position {position}; its status says by which, if by one"
+    )]
+    NotBlocked {
+        /// The saga.
+        saga: &'static str,
+        /// The position that was named.
+        position: Position,
+    },
+    /// The state of the instance cannot be read: the program must be mended.
+    #[error("the state of the instance `{key}` cannot be read: {why}")]
+    State {
+        /// The key of the instance.
+        key: String,
+        /// What is in the way.
+        why: String,
+    },
+    /// What a person says that a command replied is not what the saga reads there.
+    #[error("{why}")]
+    Reply {
+        /// What was expected.
+        why: String,
     },
     /// The saga takes no more events in.
     #[error("the saga `{saga}` follows the log no more: {why}")]

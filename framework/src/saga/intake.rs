@@ -20,7 +20,8 @@ use super::{
     halt::{Halt, Trouble, chain},
     limits::BATCH_MAX,
     model::{Route, Saga},
-    status::{Progress, SagaState},
+    skipped::is_skipped,
+    status::{BlockedBy, Progress, SagaState},
     step::panic_message,
     taker::{Incoming, Taker, stopped},
 };
@@ -116,11 +117,27 @@ impl<S: Saga> Intake<S> {
         }
     }
 
-    /// Takes events in: of one instance in order, of several at the same time.
-    async fn take(&mut self, log: Cursor, events: &[RecordedEvent]) -> Result<(), Trouble> {
+    /// Takes events in, and waits at each that cannot be read until someone has it left out.
+    async fn take(&mut self, log: Cursor, mut events: &[RecordedEvent]) -> Result<(), Trouble> {
+        while let Some((readable, why)) = self.take_readable(log, events).await? {
+            let Some((event, rest)) = events.get(readable..).and_then(<[_]>::split_first) else { break };
+            self.wait_at(event, why).await?;
+            self.advance(log.at(event.position));
+            events = rest;
+        }
+        Ok(())
+    }
+
+    /// Takes events in up to one that cannot be read: how many there are before it, and why. Those of one instance in
+    /// order, of several at the same time.
+    async fn take_readable(
+        &mut self,
+        log: Cursor,
+        events: &[RecordedEvent],
+    ) -> Result<Option<(usize, String)>, Trouble> {
         let (mut groups, mut places, mut failed) = (Vec::<(String, Vec<Incoming<S>>)>::new(), HashMap::new(), None);
         let mut scanned = None;
-        for record in events {
+        for (readable, record) in events.iter().enumerate() {
             let cursor = log.at(record.position);
             let (key, incoming) = match route::<S>(record, cursor) {
                 Ok(Some(routed)) => routed,
@@ -129,7 +146,7 @@ impl<S: Saga> Intake<S> {
                     continue;
                 }
                 Err(why) => {
-                    failed = Some(Halt::Failed(format!("the event at position {}: {why}", record.position)));
+                    failed = Some((readable, why));
                     break;
                 }
             };
@@ -146,7 +163,32 @@ impl<S: Saga> Intake<S> {
         if let Some(scanned) = scanned {
             self.advance(scanned);
         }
-        failed.map_or(Ok(()), |failed| Err(failed.into()))
+        Ok(failed)
+    }
+
+    /// Waits until someone has said that an event is to be left out; at once if that was said before.
+    async fn wait_at(&mut self, event: &RecordedEvent, error: String) -> Result<(), Trouble> {
+        let taker = Arc::clone(&self.taker);
+        let (mut stop, before) = (taker.stop.clone(), self.progress.borrow().state.clone());
+        let blocked = BlockedBy {
+            position: event.position,
+            id: event.id,
+            name: event.type_name().to_owned(),
+            stream: event.stream().to_owned(),
+            error,
+        };
+        while !is_skipped(&*taker.streams.events, S::NAME, event.id).await? {
+            tracing::error!(saga = S::NAME, event = %blocked, "the saga takes no more events in");
+            self.save_note().await;
+            self.progress.send_modify(|progress| progress.state = SagaState::Blocked(blocked.clone()));
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return Err(Halt::Stopped.into()),
+                () = taker.unblocked.notified() => {}
+            }
+        }
+        self.progress.send_modify(|progress| progress.state = before);
+        Ok(())
     }
 
     fn advance(&mut self, scanned: Cursor) {

@@ -102,8 +102,10 @@ mod record;
 mod step;
 mod trial;
 
+mod awaited;
 mod halt;
 mod rows;
+mod skipped;
 mod status;
 mod streams;
 mod woken;
@@ -126,6 +128,9 @@ mod tests;
 
 pub use effects::Effects;
 pub use error::SagaError;
+#[doc(hidden)]
+pub use model::Check;
+pub(crate) use model::Outgoing;
 pub use model::{EffectId, Input, Rejection, Route, Saga, Sent};
 pub use options::{Begin, SagaOptions};
 pub use record::Audit;
@@ -133,5 +138,5 @@ pub use rows::InstanceState;
 pub use running::{SagaHandle, Sagas};
 pub use set::StartError;
 pub(crate) use set::{Ground, SagaSet};
-pub use status::{InstanceStatus, SagaState, SagaStatus};
+pub use status::{BlockedBy, InstanceStatus, SagaState, SagaStatus};
 pub(crate) use trial::Instance;

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::effects::Effects;
 use crate::{
+    aggregate::Aggregate,
     command::{Command, CommandSet},
-    event::{Events, Recorded},
+    event::{EventSet, Events, Recorded},
 };
 
 /// The dual of an aggregate: events in, commands and timers out. There are many instances of a saga, each with a key.
@@ -51,6 +52,10 @@ pub trait Saga: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Says what is to be done about it, the input being taken in already. Nothing is done here: it may be called again.
     fn react(&self, input: &Input<Self>, effects: &mut Effects<Self>);
 
+    /// What is asked about each instance under way before the app starts, beside the version of its state.
+    #[doc(hidden)]
+    const CHECK: Option<Check<Self>> = None;
+
     /// The state of an instance under way, as another [`Saga::VERSION`] wrote it, in the present shape; `None` if it
     /// cannot go on. Then the app does not start: nothing is lost, the program before can go on.
     #[must_use]
@@ -59,6 +64,10 @@ pub trait Saga: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
         None
     }
 }
+
+/// Whether the program can go on with an instance; if not, why, and what to do.
+#[doc(hidden)]
+pub type Check<S> = fn(&S) -> Result<(), String>;
 
 /// Which instance of a saga an event is for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -152,6 +161,37 @@ pub struct Sent {
     pub(super) target: String,
     pub(super) command: String,
     pub(super) content: Value,
+    /// What the sender knows it by again when it has an outcome.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(super) note: Value,
+    /// A person said what came of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) by_hand: bool,
+}
+
+/// A command and where it goes to, before it has an identity.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Outgoing {
+    category: &'static str,
+    target: String,
+    command: &'static str,
+    content: Value,
+}
+
+impl Outgoing {
+    /// # Errors
+    /// Why the command cannot be written down.
+    pub(crate) fn new<A: Aggregate, C: Command>(id: &A::Id, command: &C) -> Result<Self, String> {
+        let content = serde_json::to_value(command)
+            .map_err(|error| format!("the command `{}` cannot be written as JSON: {error}", C::NAME))?;
+        Ok(Self { category: A::Event::CATEGORY, target: id.to_string(), command: C::NAME, content })
+    }
+
+    pub(super) fn sent(self, id: EffectId, caused_by: Uuid, note: Value) -> Sent {
+        let Self { category, target, command, content } = self;
+        let (category, command) = (category.to_owned(), command.to_owned());
+        Sent { id, caused_by, category, target, command, content, note, by_hand: false }
+    }
 }
 
 impl Sent {
@@ -183,6 +223,17 @@ impl Sent {
     #[must_use]
     pub const fn content(&self) -> &Value {
         &self.content
+    }
+
+    /// Whether it was a person who said what came of it: [`SagaHandle::skip`](super::SagaHandle::skip) or
+    /// [`SagaHandle::force`](super::SagaHandle::force).
+    #[must_use]
+    pub const fn is_settled_by_hand(&self) -> bool {
+        self.by_hand
+    }
+
+    pub(crate) const fn note(&self) -> &Value {
+        &self.note
     }
 
     /// Whether it is such a command.

@@ -216,6 +216,11 @@ impl Entry {
         self.quarantine.is_none() && (self.held.is_some() || !self.pending.is_empty())
     }
 
+    /// Whether nothing more comes of it by itself: it is done, or someone must act.
+    pub(super) fn rests(&self) -> bool {
+        self.quarantine.is_some() || (self.completed && self.pending.is_empty() && self.held.is_none())
+    }
+
     /// Timers that may fire: those of an instance that is held up wait until it goes on.
     pub(super) fn running_timers(&self) -> &[TimerRecord] {
         if self.quarantine.is_some() || self.held.is_some() { &[] } else { &self.timers }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use annalist_core::{Cursor, EventStore};
+use annalist_core::{Cursor, EventStore, Position};
 use serde_json::Value;
 use tokio::{
     sync::watch,
@@ -177,7 +177,8 @@ impl SagaHandle {
 
     /// Gives a command up that has no outcome: it is not sent any more, and the saga is told that it was rejected, for the
     /// reason that the audit gives. Whether an attempt before was recorded is for the person to find out. Who had it done
-    /// and why is recorded. An instance in quarantine takes it in when it is released.
+    /// and why is recorded. An instance that is in quarantine for this command goes on; one that is there for something
+    /// else takes it in when it is released.
     ///
     /// # Errors
     /// [`SagaError::NotPending`]; otherwise when it cannot be recorded.
@@ -200,6 +201,38 @@ impl SagaHandle {
         settled.ok_or_else(|| SagaError::NotPending { saga: self.running.name, key: key.to_owned(), effect })
     }
 
+    /// Leaves one event out that the saga cannot read or route, and that holds it up: see [`SagaState::Blocked`]. The saga
+    /// goes on with the next; no instance ever hears of this one. Who had it done and why is recorded.
+    ///
+    /// # Errors
+    /// [`SagaError::NotBlocked`] when it is not this event that holds it up; otherwise when it cannot be recorded.
+    pub async fn skip_event(&self, position: Position, audit: Audit) -> Result<Cursor, SagaError> {
+        let Running { name: saga, operate, progress, .. } = &*self.running;
+        let mut progress = progress.clone();
+        let state = progress.borrow_and_update().state.clone();
+        let SagaState::Blocked(event) = state else { return Err(SagaError::NotBlocked { saga, position }) };
+        if event.position != position {
+            return Err(SagaError::NotBlocked { saga, position });
+        }
+        let cursor = operate.skip_event(&event, &audit).await?;
+        let goes_on =
+            |progress: &Progress| !matches!(&progress.state, SagaState::Blocked(at) if at.position == position);
+        // The error says that the saga was dropped: the next start leaves the event out.
+        _ = progress.wait_for(goes_on).await;
+        Ok(cursor)
+    }
+
+    /// Waits until an instance is done, which includes that all its commands have an outcome; or until it is in
+    /// quarantine, where only a person helps. Its [`InstanceStatus::state`] says which. It need not have begun yet.
+    ///
+    /// # Errors
+    /// [`SagaError::UnderWay`] when it takes longer than `patience`; otherwise when it cannot be read.
+    pub async fn ended(&self, key: &str, patience: Duration) -> Result<InstanceStatus, SagaError> {
+        let Running { name: saga, operate, .. } = &*self.running;
+        let ended = operate.rested(key, patience).await?;
+        ended.ok_or_else(|| SagaError::UnderWay { saga, key: key.to_owned(), waited: patience })
+    }
+
     /// Waits until the saga has taken in everything that is recorded and has nothing to do but to wait for timers and for
     /// people: for tests and drains. While others keep recording it does not end.
     ///
@@ -211,12 +244,13 @@ impl SagaHandle {
         loop {
             let head = events.head().await?;
             let there = |progress: &Progress| {
-                let ended = matches!(progress.state, SagaState::Failed { .. } | SagaState::Stopped);
+                let ended = !matches!(progress.state, SagaState::CatchingUp | SagaState::Live);
                 ended || progress.scanned.position >= head.position
             };
             let stopped = |why: &str| SagaError::Stopped { saga: name, why: why.to_owned() };
             let state = progress.wait_for(there).await.map_err(|_| stopped("it was dropped"))?.state.clone();
             match state {
+                SagaState::Blocked(event) => return Err(stopped(&event.to_string())),
                 SagaState::Failed { error } => return Err(stopped(&error)),
                 SagaState::Stopped => return Err(stopped("it was shut down")),
                 SagaState::CatchingUp | SagaState::Live => {}

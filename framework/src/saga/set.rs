@@ -8,10 +8,14 @@ use std::{
 
 use annalist_core::{Checkpoints, Cursor, EventStore, StoreError};
 use futures_util::future::BoxFuture;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
 use tracing::Instrument;
 
 use super::{
+    awaited::Awaited,
     dispatch::Dispatch,
     halt::Trouble,
     intake::{Intake, Note},
@@ -82,6 +86,21 @@ pub enum StartError {
         noted: Cursor,
         /// The head of the log.
         head: Cursor,
+    },
+    /// Instances are under way that the program as it is now cannot go on with.
+    #[error(
+        "{count} instances of the saga `{name}` are under way that cannot go on (`{example}`, for one): {why}; mend that, or \
+         let the program before finish them"
+    )]
+    Unfit {
+        /// The saga.
+        name: &'static str,
+        /// How many there are.
+        count: u64,
+        /// The key of one.
+        example: String,
+        /// What is in the way of that one, and what to do.
+        why: String,
     },
     /// Instances are under way that another version of the saga began, and `migrate` has no answer for them.
     #[error(
@@ -210,6 +229,8 @@ async fn prepare<S: Saga>(
             stop,
             woken: Woken::default(),
             timers: Timers::default(),
+            awaited: Awaited::default(),
+            unblocked: Notify::new(),
             passed: AtomicU64::new(0),
             last_error: Mutex::default(),
         });
@@ -229,15 +250,25 @@ async fn prepare<S: Saga>(
 /// Whether the saga can go on with every instance that is under way.
 async fn check_versions<S: Saga>(streams: &Streams<S>, rows: &projection::ViewHandle) -> Result<(), StartError> {
     let (name, version) = (S::NAME, S::VERSION);
-    let (mut after, mut stuck) = (String::new(), None::<(u64, String, u32)>);
+    let (mut after, mut stuck, mut unfit) = (String::new(), None::<(u64, String, u32)>, None::<(u64, String, String)>);
     loop {
         let page = rows.scan(&INSTANCES).range(after.clone()..).limit(PAGE_MAX).await;
         let page = page.map_err(|source| StartError::View { name, source })?;
         let count = page.len();
         for (key, row) in page {
-            if row.state == InstanceState::Running && row.saga_version != version && !migrates(streams, &key).await? {
-                let (count, example, recorded) = stuck.unwrap_or_else(|| (0, key.clone(), row.saga_version));
-                stuck = Some((count + 1, example, recorded));
+            let asked = row.saga_version != version || S::CHECK.is_some();
+            let fits =
+                if row.state == InstanceState::Running && asked { fits(streams, &key).await? } else { Fits::Well };
+            match fits {
+                Fits::Well => {}
+                Fits::NoAnswer => {
+                    let (count, example, recorded) = stuck.unwrap_or_else(|| (0, key.clone(), row.saga_version));
+                    stuck = Some((count + 1, example, recorded));
+                }
+                Fits::Not(why) => {
+                    let (count, example, why) = unfit.unwrap_or_else(|| (0, key.clone(), why));
+                    unfit = Some((count + 1, example, why));
+                }
             }
             // Behind this key, before every other.
             after = key + "\0";
@@ -246,21 +277,39 @@ async fn check_versions<S: Saga>(streams: &Streams<S>, rows: &projection::ViewHa
             break;
         }
     }
-    match stuck {
-        Some((count, example, recorded)) => Err(StartError::Version { name, version, count, example, recorded }),
-        None => Ok(()),
+    match (stuck, unfit) {
+        (Some((count, example, recorded)), _) => Err(StartError::Version { name, version, count, example, recorded }),
+        (None, Some((count, example, why))) => Err(StartError::Unfit { name, count, example, why }),
+        (None, None) => Ok(()),
     }
 }
 
-async fn migrates<S: Saga>(streams: &Streams<S>, key: &str) -> Result<bool, StartError> {
+/// Whether the program can go on with an instance.
+enum Fits {
+    Well,
+    /// Its state is of another version, and `migrate` has no answer; a panic is none.
+    NoAnswer,
+    /// Why not, and what to do.
+    Not(String),
+}
+
+async fn fits<S: Saga>(streams: &Streams<S>, key: &str) -> Result<Fits, StartError> {
     let loaded = async { streams.load(&Streams::<S>::of(key)?).await };
     match loaded.await {
-        // A panic is no answer.
         Ok(Some(instance)) => {
-            let migrated = catch_unwind(AssertUnwindSafe(|| step::state::<S>(&instance.entry).is_ok()));
-            Ok(migrated.unwrap_or(false))
+            let same = instance.entry.saga_version == S::VERSION;
+            let judged = catch_unwind(AssertUnwindSafe(|| {
+                let state = step::state::<S>(&instance.entry);
+                state.map(|state| S::CHECK.map_or(Ok(()), |check| check(&state)))
+            }));
+            Ok(match judged {
+                Ok(Ok(Ok(()))) => Fits::Well,
+                Ok(Ok(Err(why))) => Fits::Not(why),
+                Ok(Err(why)) if same => Fits::Not(why),
+                Ok(Err(_)) | Err(_) => Fits::NoAnswer,
+            })
         }
-        Ok(None) => Ok(true),
+        Ok(None) => Ok(Fits::Well),
         Err(Trouble::Passing(why)) => Err(StartError::Store { name: S::NAME, why }),
         Err(Trouble::Halt(halt)) => Err(StartError::Store { name: S::NAME, why: format!("{halt:?}") }),
     }

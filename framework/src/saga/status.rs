@@ -1,9 +1,15 @@
 //! How far a saga is, and what its instances look like, for people.
 
-use annalist_core::{Cursor, Timestamp, Version};
+use std::fmt;
+
+use annalist_core::{Cursor, EventId, Position, Timestamp, Version};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::{model::Sent, rows::InstanceState};
+use super::{
+    model::{EffectId, Sent},
+    rows::InstanceState,
+};
 
 /// What a saga is doing.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,13 +19,40 @@ pub enum SagaState {
     CatchingUp,
     /// It takes events in as they are recorded.
     Live,
-    /// It takes no more events in: one cannot be read or routed, or the store failed. Instances under way go on.
+    /// It has come to an event that it cannot read or route, and takes no more events in. Instances under way go on. Mend
+    /// the program, or have exactly this event left out: [`SagaHandle::skip_event`](super::SagaHandle::skip_event).
+    Blocked(BlockedBy),
+    /// It takes no more events in: the store failed. Instances under way go on.
     Failed {
         /// What went wrong.
         error: String,
     },
     /// It was shut down, or the store was closed.
     Stopped,
+}
+
+/// An event that a saga cannot read or route. The names of its fields stand on disk, where it was skipped, and never
+/// change.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
+pub struct BlockedBy {
+    /// Where it stands.
+    pub position: Position,
+    /// Its identity.
+    pub id: EventId,
+    /// Its declared name, as it is recorded.
+    pub name: String,
+    /// The stream that it is in.
+    pub stream: String,
+    /// Why it cannot be read.
+    pub error: String,
+}
+
+impl fmt::Display for BlockedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { position, name, stream, error, .. } = self;
+        write!(f, "the event `{name}` of `{stream}` at position {position} cannot be taken in: {error}")
+    }
 }
 
 /// How far a saga is.
@@ -64,6 +97,8 @@ pub struct InstanceStatus {
     pub state: InstanceState,
     /// Why it is in quarantine, if it is, and since when.
     pub quarantine: Option<(String, Timestamp)>,
+    /// The command that it is in quarantine for, if it is one.
+    pub quarantined_for: Option<EffectId>,
     /// The version of the saga that wrote its state.
     pub saga_version: u32,
     /// Its state as JSON; null before its first input.

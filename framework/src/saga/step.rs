@@ -127,6 +127,10 @@ fn add<S: Saga>(next: &mut Entry, effects: Effects<S>, id: Uuid, now: Timestamp)
             next.timers.push(TimerRecord { id: Uuid::new_v5(&id, format!("timer/{ordinal}").as_bytes()), due, timer });
         }
     }
+    if let Some(reason) = effects.asks {
+        let effect = next.pending.last().map(|command| command.id);
+        next.quarantine = Some(Quarantine { reason, since: now, effect });
+    }
     if effects.completes {
         next.completed = true;
         next.timers.clear();

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use super::{
+    awaited::Awaited,
     halt::{Halt, Trouble},
     model::{EffectId, Rejection, Saga},
     options::SagaOptions,
@@ -54,6 +55,9 @@ pub(super) struct Taker<S: Saga> {
     pub(super) stop: watch::Receiver<bool>,
     pub(super) woken: Woken,
     pub(super) timers: Timers,
+    pub(super) awaited: Awaited,
+    /// An event was skipped that cannot be read.
+    pub(super) unblocked: Notify,
     /// Events that were for no instance, or for a completed one.
     pub(super) passed: AtomicU64,
     pub(super) last_error: Mutex<Option<String>>,
@@ -98,6 +102,20 @@ impl Taken {
             Self::Recorded(cursor) => Some(cursor),
             Self::Repeated | Self::Passed => None,
         }
+    }
+}
+
+/// What an instance is to others, behind a record.
+#[derive(Clone, Copy)]
+struct News {
+    work: bool,
+    timers: bool,
+    rests: bool,
+}
+
+impl News {
+    fn of(entry: &Entry) -> Self {
+        Self { work: entry.has_work(), timers: !entry.running_timers().is_empty(), rests: entry.rests() }
     }
 }
 
@@ -238,30 +256,33 @@ impl<S: Saga> Taker<S> {
         at: Version,
         step: Step,
     ) -> Result<Done, StepError> {
-        let (kind, has_work, has_timers) = (step.kind, step.entry.has_work(), !step.entry.running_timers().is_empty());
+        let (kind, news) = (step.kind, News::of(&step.entry));
         let reason = step.entry.quarantine.as_ref().map(|quarantine| quarantine.reason.clone());
         let audit = step.entry.audit.clone();
         let Some(cursor) = self.streams.append(stream, at, step).await? else { return Ok(Done::Again) };
-        if let (Kind::Quarantined, Some(reason)) = (kind, reason) {
+        if let (Kind::Quarantined | Kind::Taken, Some(reason)) = (kind, reason) {
             tracing::error!(saga = self.name, instance = key, reason, "the instance is in quarantine");
         }
         if let Some(Audit { who, why }) = audit {
             tracing::warn!(saga = self.name, instance = key, who, why, ?kind, "done by hand");
         }
-        self.tell(key, cursor, has_work, has_timers);
+        self.tell(key, cursor, news);
         Ok(Done::Taken(Taken::Recorded(cursor)))
     }
 
     /// Nothing is to be recorded; but what was may be that of an attempt that had no answer, so that nobody was told.
     pub(super) fn found(&self, key: &str, Instance { cursor, entry, .. }: &Instance) {
-        self.tell(key, *cursor, entry.has_work(), !entry.running_timers().is_empty());
+        self.tell(key, *cursor, News::of(entry));
     }
 
-    fn tell(&self, key: &str, cursor: Cursor, has_work: bool, has_timers: bool) {
-        if has_work {
+    fn tell(&self, key: &str, cursor: Cursor, News { work, timers, rests }: News) {
+        if work {
             self.woken.wake(key);
         }
-        self.timers.note(cursor, has_timers);
+        if rests {
+            self.awaited.tell(key);
+        }
+        self.timers.note(cursor, timers);
     }
 
     /// Keeps an error for the status.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     halt::Trouble,
-    model::{Input, Saga},
+    model::{Input, Saga, Sent},
     record::{Audit, Entry, InputRecord, Kind},
     step,
     streams::{Instance, Step, StepError},
@@ -20,6 +20,8 @@ struct Heard<S: Saga> {
     /// The inner error says why it cannot be read.
     input: Result<Input<S>, String>,
     audit: Option<Audit>,
+    /// A person has settled the command that the instance is in quarantine for: it goes on.
+    releases: bool,
 }
 
 /// What becomes of an input, the instance being as it is.
@@ -74,7 +76,7 @@ impl<S: Saga> Taker<S> {
             Incoming::Timer { id } => match entry.running_timers().iter().find(|timer| timer.id == *id) {
                 Some(timer) => {
                     let record = InputRecord::Timer { id: *id, timer: timer.timer.clone() };
-                    Plan::Take(Box::new(Heard { input: read(&record), record, audit: None }))
+                    Plan::Take(Box::new(Heard { input: read(&record), record, audit: None, releases: false }))
                 }
                 None => Plan::Pass(Taken::Repeated),
             },
@@ -84,12 +86,14 @@ impl<S: Saga> Taker<S> {
                     let theirs = audit.is_some() && *audit == entry.audit;
                     return Ok(Plan::Pass(if theirs { Taken::Recorded(*cursor) } else { Taken::Repeated }));
                 };
-                let command = command.clone();
+                let command = Sent { by_hand: audit.is_some(), ..command.clone() };
+                let because = entry.quarantine.as_ref().and_then(|quarantine| quarantine.effect);
+                let releases = audit.is_some() && because == Some(*effect);
                 let record = match verdict.clone() {
                     Verdict::Accepted(reply) => InputRecord::Accepted { command, reply },
                     Verdict::Rejected(rejection) => InputRecord::Rejected { command, rejection },
                 };
-                Plan::Take(Box::new(Heard { input: read(&record), record, audit: audit.clone() }))
+                Plan::Take(Box::new(Heard { input: read(&record), record, audit: audit.clone(), releases }))
             }
         })
     }
@@ -103,7 +107,14 @@ impl<S: Saga> Taker<S> {
         before: &Entry,
         heard: Heard<S>,
     ) -> Result<Done, Trouble> {
-        let Heard { record, input, audit } = heard;
+        let Heard { record, input, audit, releases } = heard;
+        let released;
+        let before = if releases {
+            released = Entry { quarantine: None, ..before.clone() };
+            &released
+        } else {
+            before
+        };
         let (id, cause) = (record.id(stream.as_str()), Some(record.cause()));
         let keyed = Some((record.identity(), id));
         // The record that takes a held input in has the identity of the input.
@@ -165,7 +176,7 @@ impl<S: Saga> Taker<S> {
 impl<S: Saga> Heard<S> {
     fn event(recorded: &Recorded<S::Event>) -> Self {
         let record = InputRecord::Event { position: recorded.record.position, id: recorded.record.id };
-        Self { record, input: Ok(Input::Event(recorded.clone())), audit: None }
+        Self { record, input: Ok(Input::Event(recorded.clone())), audit: None, releases: false }
     }
 }
 

@@ -126,6 +126,8 @@ fn records_stay_readable() {
         target: "alice".to_owned(),
         command: "withdraw".to_owned(),
         content: json!({ "cents": 60 }),
+        note: json!(7),
+        by_hand: true,
     };
     let rejection = Rejection { message: "no".to_owned(), detail: json!("No") };
     let entry = Entry {
@@ -147,7 +149,7 @@ fn records_stay_readable() {
     };
     let command = json!({
         "id": "00000000-0000-0000-0000-000000000002", "caused_by": "00000000-0000-0000-0000-000000000001",
-        "category": "account", "target": "alice", "command": "withdraw", "content": { "cents": 60 },
+        "category": "account", "target": "alice", "command": "withdraw", "content": { "cents": 60 }, "note": 7, "by_hand": true,
     });
     let golden = json!({
         "input": { "kind": "rejected", "command": command, "rejection": { "message": "no", "detail": "No" } },

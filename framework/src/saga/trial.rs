@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    model::{EffectId, Input, Saga, Sent},
+    model::{EffectId, Input, Rejection, Saga, Sent},
     name::Names,
     record::{Entry, InputRecord},
     step,
@@ -33,25 +33,36 @@ impl<S: Saga> Instance<S> {
         if self.entry.completed {
             return Err("it is completed and takes nothing in any more".to_owned());
         }
+        if let Some(why) = self.quarantine() {
+            return Err(format!("it is in quarantine and holds what comes: {why}"));
+        }
         let record = InputRecord::Event { position: recorded.record.position, id: recorded.record.id };
         self.take(record, &Input::Event(recorded), now)
     }
 
     /// Fires a timer that is set.
     pub(crate) fn fire(&mut self, id: Uuid, now: Timestamp) -> Result<Vec<Sent>, String> {
-        let timer = self.entry.timers.iter().find(|timer| timer.id == id).map(|timer| timer.timer.clone());
+        let timer = self.entry.running_timers().iter().find(|timer| timer.id == id).map(|timer| timer.timer.clone());
         let timer = timer.ok_or("it is not set")?;
         let read = S::Timer::deserialize(&timer);
         let read = read.map_err(|error| format!("the timer {timer} is not read as it was written: {error}"))?;
         self.take(InputRecord::Timer { id, timer }, &Input::Timer(read), now)
     }
 
-    pub(crate) fn accept(&mut self, effect: EffectId, reply: Value, now: Timestamp) -> Result<Vec<Sent>, String> {
-        let command = self.pending(effect)?;
+    /// A command is accepted, by its aggregate or by hand.
+    pub(crate) fn accept(
+        &mut self,
+        effect: EffectId,
+        reply: Value,
+        by_hand: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Sent>, String> {
+        let command = Sent { by_hand, ..self.pending(effect)? };
         let input = Input::Accepted { command: command.clone(), reply: reply.clone() };
         self.take(InputRecord::Accepted { command, reply }, &input, now)
     }
 
+    /// A command is rejected.
     pub(crate) fn reject(
         &mut self,
         effect: EffectId,
@@ -59,19 +70,34 @@ impl<S: Saga> Instance<S> {
         detail: Value,
         now: Timestamp,
     ) -> Result<Vec<Sent>, String> {
-        let (command, rejection) = (self.pending(effect)?, step::rejection(message, detail));
+        let command = self.pending(effect)?;
+        self.refuse(command, step::rejection(message, detail), now)
+    }
+
+    /// A person gives a command up.
+    pub(crate) fn skip(&mut self, effect: EffectId, why: &str, now: Timestamp) -> Result<Vec<Sent>, String> {
+        let command = Sent { by_hand: true, ..self.pending(effect)? };
+        self.refuse(command, step::rejection(why.to_owned(), Value::Null), now)
+    }
+
+    fn refuse(&mut self, command: Sent, rejection: Rejection, now: Timestamp) -> Result<Vec<Sent>, String> {
         let input = Input::Rejected { command: command.clone(), rejection: rejection.clone() };
         self.take(InputRecord::Rejected { command, rejection }, &input, now)
     }
 
-    /// The first command without an outcome.
+    /// A person lets it out of quarantine; `false` if it is in none.
+    pub(crate) fn release(&mut self) -> bool {
+        self.entry.quarantine.take().is_some()
+    }
+
+    /// The first command without an outcome: the one that is executed next, unless the instance is in quarantine.
     pub(crate) fn first_pending(&self) -> Option<EffectId> {
         self.entry.pending.first().map(|command| command.id)
     }
 
     /// The timer that is due first.
     pub(crate) fn first_timer(&self) -> Option<(Timestamp, Uuid)> {
-        self.entry.timers.iter().map(|timer| (timer.due, timer.id)).min_by_key(|(due, _)| *due)
+        self.entry.running_timers().iter().map(|timer| (timer.due, timer.id)).min_by_key(|(due, _)| *due)
     }
 
     /// The timers, the first due first, with the time until then.
@@ -80,6 +106,11 @@ impl<S: Saga> Instance<S> {
         timers.sort_by_key(|timer| timer.due);
         let left = |due: Timestamp| u64::try_from(due.as_micros().saturating_sub(now.as_micros())).unwrap_or_default();
         timers.into_iter().map(|timer| (timer.timer.clone(), Duration::from_micros(left(timer.due)))).collect()
+    }
+
+    /// Why it is in quarantine, if it is.
+    pub(crate) fn quarantine(&self) -> Option<&str> {
+        self.entry.quarantine.as_ref().map(|quarantine| quarantine.reason.as_str())
     }
 
     pub(crate) fn is_completed(&self) -> bool {

@@ -109,7 +109,7 @@ impl<S: Saga> GivenSaga<S> {
     #[track_caller]
     pub fn accepted(mut self, reply: impl Serialize) -> Self {
         let reply = to_json("the reply", &reply);
-        self.settle(|instance, effect, now| instance.accept(effect, reply, now));
+        self.settle(|instance, effect, now| instance.accept(effect, reply, false, now));
         self
     }
 
@@ -122,6 +122,56 @@ impl<S: Saga> GivenSaga<S> {
     pub fn rejected(mut self, rejection: impl std::error::Error + Serialize) -> Self {
         let (message, detail) = (rejection.to_string(), to_json("the rejection", &rejection));
         self.settle(|instance, effect, now| instance.reject(effect, message, detail, now));
+        self
+    }
+
+    /// A person lets the instance out of quarantine: the command that it is there for is sent again.
+    ///
+    /// # Panics
+    /// When it is in none.
+    #[track_caller]
+    pub fn released(mut self) -> Self {
+        self.news = self.sent.len();
+        let (key, instance) = self.expect_instance();
+        assert!(instance.release(), "the instance `{key}` of `{}` is not in quarantine", S::NAME);
+        self
+    }
+
+    /// A person gives up the first command without an outcome.
+    ///
+    /// # Panics
+    /// When there is no such command.
+    #[track_caller]
+    pub fn skipped(mut self, why: &str) -> Self {
+        self.by_hand(|instance, effect, now| instance.skip(effect, why, now));
+        self
+    }
+
+    /// A person counts the first command without an outcome as done, with this reply.
+    ///
+    /// # Panics
+    /// When there is no such command.
+    #[track_caller]
+    pub fn forced(mut self, reply: impl Serialize) -> Self {
+        let reply = to_json("the reply", &reply);
+        self.by_hand(|instance, effect, now| instance.accept(effect, reply, true, now));
+        self
+    }
+
+    /// The instance is in quarantine, for a reason that contains this.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[track_caller]
+    pub fn then_quarantined(mut self, reason: &str) -> Self {
+        let (key, instance) = self.expect_instance();
+        let found = instance.quarantine().unwrap_or("none");
+        assert!(
+            found.contains(reason),
+            "`{key}` of `{}` is in quarantine for: {found}
+expected: {reason}",
+            S::NAME
+        );
         self
     }
 
@@ -236,6 +286,16 @@ impl<S: Saga> GivenSaga<S> {
 
     #[track_caller]
     fn settle(&mut self, settle: impl FnOnce(&mut Instance<S>, EffectId, Timestamp) -> Result<Vec<Sent>, String>) {
+        let (_, instance) = self.expect_instance();
+        if let Some(why) = instance.quarantine() {
+            panic!("`{}` is in quarantine and sends nothing: {why}", S::NAME);
+        }
+        self.by_hand(settle);
+    }
+
+    /// The first command without an outcome has one now.
+    #[track_caller]
+    fn by_hand(&mut self, settle: impl FnOnce(&mut Instance<S>, EffectId, Timestamp) -> Result<Vec<Sent>, String>) {
         self.news = self.sent.len();
         let now = self.now;
         let (_, instance) = self.expect_instance();

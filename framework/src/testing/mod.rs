@@ -47,6 +47,7 @@
 mod difference;
 mod given;
 mod given_saga;
+mod given_workflow;
 mod scope;
 
 #[cfg(test)]
@@ -55,4 +56,5 @@ mod tests;
 pub use crate::projection::{GivenEvent, GivenView, given_view};
 pub use given::{Given, Then, given};
 pub use given_saga::{ExpectedCommand, GivenSaga, given_saga, to};
+pub use given_workflow::{GivenWorkflow, given_workflow};
 pub use scope::{GivenScope, given_scope};

@@ -25,18 +25,31 @@ pub(crate) struct CutStore {
     left: Arc<AtomicU64>,
     /// Counts appends, if some of them are to fail.
     moods: Option<Arc<AtomicU64>>,
+    /// It has no notes from before.
+    forgetful: bool,
     dead: watch::Sender<bool>,
 }
 
 impl CutStore {
     /// The process lives for so many appends.
     pub(crate) fn new(memory: MemoryStore, appends: u64) -> Self {
-        Self { memory, left: Arc::new(AtomicU64::new(appends)), moods: None, dead: watch::Sender::new(false) }
+        Self {
+            memory,
+            left: Arc::new(AtomicU64::new(appends)),
+            moods: None,
+            forgetful: false,
+            dead: watch::Sender::new(false),
+        }
     }
 
     /// One that lives on, but refuses every third append, and of every third does not say whether it was recorded.
     pub(crate) fn moody(memory: MemoryStore) -> Self {
         Self { moods: Some(Arc::default()), ..Self::new(memory, u64::MAX) }
+    }
+
+    /// One whose notes are lost.
+    pub(crate) fn forgetful(self) -> Self {
+        Self { forgetful: true, ..self }
     }
 
     pub(crate) fn store(&self, views: Arc<dyn KeyValueStore>) -> Store {
@@ -119,6 +132,9 @@ impl Snapshots for CutStore {
 impl Checkpoints for CutStore {
     async fn load(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
         self.alive().await;
+        if self.forgetful {
+            return Ok(None);
+        }
         Checkpoints::load(&self.memory, name).await
     }
 

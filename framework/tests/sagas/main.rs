@@ -1,10 +1,11 @@
 //! Sagas through the public interface: a transfer with compensation and deadline, killed after each record; quarantine,
-//! timers, versions, what people do by hand.
+//! timers, versions, what people do by hand; workflows.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod bank;
 mod cut;
+mod fulfilment;
 mod support;
 mod transfer;
 
@@ -12,3 +13,4 @@ mod crashes;
 mod interleavings;
 mod kit;
 mod running;
+mod workflows;

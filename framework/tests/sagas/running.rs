@@ -1,10 +1,11 @@
 //! What a running saga does, and what people do with one.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use annalist::{
     Aggregate, App, Append, Command, CommandSet, Context, Decide, Decision, Event, EventId, EventStore, EventType,
     Expected, NewEvent, Recorded, StartError, State, StreamId, emit,
+    projection::MemoryKeyValue,
     saga::{
         self, Audit, Begin, Effects, Input, InstanceState, InstanceStatus, Route, Saga, SagaError, SagaOptions,
         SagaState,
@@ -14,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::support::{World, inputs, until};
+use crate::{
+    cut::CutStore,
+    support::{World, inputs, until},
+};
 
 /// A pot into which anyone throws numbers; some of them are poison.
 #[derive(Event, Clone, Debug, PartialEq)]
@@ -307,9 +311,13 @@ async fn a_person_skips_or_forces_a_command() {
         settled.unwrap();
         let again = watch.skip(pot, effect, Audit::new("bob", "so have I")).await.unwrap_err();
         assert_eq!(again, SagaError::NotPending { saga: "watch", key: pot.to_owned(), effect });
-        assert_eq!(instance(&app, pot).await.held, 1, "it is still in quarantine");
-        watch.release(pot, ada()).await.unwrap();
         idle(&app).await;
+        let not = watch.release(pot, Audit::new("bob", "so have I")).await.unwrap_err();
+        assert_eq!(
+            not,
+            SagaError::NotQuarantined { saga: "watch", key: pot.to_owned() },
+            "what was in the way is settled"
+        );
     }
     assert_eq!(seen(&instance(&app, "a").await), ["17", "skipped by ada: I have looked at it"]);
     assert_eq!(seen(&instance(&app, "b").await), ["17", "accepted 18"]);
@@ -466,7 +474,7 @@ async fn many_inputs_for_one_instance_at_once_are_all_taken_in_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_cannot_be_read_stops_the_intake_and_is_named() {
+async fn an_event_that_cannot_be_read_stops_the_intake_and_is_named_until_a_person_has_it_left_out() {
     let world = World::new();
     let app = world.app().saga::<Ill>().start().await.unwrap();
     fill(&app, "a", RING).await;
@@ -478,10 +486,58 @@ async fn an_event_that_cannot_be_read_stops_the_intake_and_is_named() {
     let stopped = watch.idle().await.unwrap_err();
     assert!(matches!(&stopped, SagaError::Stopped { why, .. } if why.contains("at position ")), "{stopped}");
     assert!(watch.instance("c").await.unwrap().is_none(), "no event is left out");
-    assert!(matches!(watch.status().await.unwrap().state, SagaState::Failed { .. }));
+    let SagaState::Blocked(blocked) = watch.status().await.unwrap().state else { panic!("it is held up") };
+    assert_eq!((blocked.name.as_str(), blocked.stream.as_str()), ("pot-filled", "pot-b"));
+    assert!(blocked.error.contains("missing field"), "{blocked}");
     // What is under way goes on.
     sleep(Duration::from_secs(100)).await;
     assert_eq!(seen(&instance(&app, "a").await), ["50", "soon"]);
+
+    let not = watch.skip_event(blocked.position.next(), ada()).await.unwrap_err();
+    assert_eq!(not, SagaError::NotBlocked { saga: "watch", position: blocked.position.next() });
+    watch.skip_event(blocked.position, ada()).await.unwrap();
+    idle(&app).await;
+    assert_eq!(seen(&instance(&app, "c").await), ["2", "accepted 2"]);
+    assert!(matches!(watch.status().await.unwrap().state, SagaState::Live));
+    let log = world.log().await;
+    let skipped: Vec<_> = log.iter().filter(|event| event.type_name() == "saga-event-skipped").collect();
+    let [skipped] = skipped[..] else { panic!("it is recorded once: {skipped:?}") };
+    assert_eq!((skipped.stream(), skipped.metadata().actor.as_deref()), ("saga.-watch", Some("ada")));
+    assert!(String::from_utf8_lossy(skipped.payload()).contains("I have looked at it"));
+    drop(app);
+
+    // A process that comes to the event again, since it lost its notes, knows that it is left out.
+    let memory = Arc::new(MemoryKeyValue::new());
+    let (lost, history) =
+        (CutStore::new(world.memory.clone(), u64::MAX).forgetful(), SagaOptions::default().begin(Begin::History));
+    let app =
+        App::open(lost.store(memory)).with_env(world.env.clone()).saga_with::<Ill>(history).start().await.unwrap();
+    idle(&app).await;
+    assert_eq!(seen(&instance(&app, "c").await), ["2", "accepted 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_instance_is_waited_for() {
+    let world = World::new();
+    let app = world.app().saga::<Ill>().start().await.unwrap();
+    let watch = app.saga::<Ill>().unwrap();
+    let soon = Duration::from_secs(1);
+    let none = watch.ended("a", soon).await.unwrap_err();
+    assert_eq!(none, SagaError::UnderWay { saga: "watch", key: "a".to_owned(), waited: soon });
+    let waiting = async { watch.ended("a", Duration::from_hours(1)).await.unwrap() };
+    let (ended, also, ()) = tokio::join!(waiting, watch.ended("a", Duration::MAX), async {
+        fill(&app, "a", 2).await;
+        fill(&app, "a", LAST).await;
+    });
+    assert_eq!((ended.state, ended.pending.len()), (InstanceState::Completed, 0));
+    assert_eq!(ended, also.unwrap());
+    assert_eq!(watch.ended("a", Duration::ZERO).await.unwrap(), ended, "nobody waits for what has ended");
+
+    let (ended, ()) = tokio::join!(watch.ended("b", Duration::MAX), fill(&app, "b", POISON));
+    assert_eq!(ended.unwrap().state, InstanceState::Quarantined);
+    let (stopped, down) = tokio::join!(watch.ended("c", Duration::MAX), app.shutdown());
+    down.unwrap();
+    assert!(matches!(stopped, Err(SagaError::Store { .. })), "{stopped:?}");
 }
 
 /// A name that cannot be part of a category.
