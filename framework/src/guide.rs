@@ -18,5 +18,8 @@ pub mod chapter_5_scopes {}
 #[doc = include_str!("../guide/6-sagas.md")]
 pub mod chapter_6_sagas {}
 
-#[doc = include_str!("../guide/7-testing.md")]
-pub mod chapter_7_testing {}
+#[doc = include_str!("../guide/7-workflows.md")]
+pub mod chapter_7_workflows {}
+
+#[doc = include_str!("../guide/8-testing.md")]
+pub mod chapter_8_testing {}

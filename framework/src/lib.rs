@@ -3,7 +3,7 @@
 //! Begin with the [guide]: [the first aggregate](guide::chapter_1_first_aggregate),
 //! [conflicts and repetitions](guide::chapter_2_conflicts), [evolving events](guide::chapter_3_evolving_events),
 //! [projections](guide::chapter_4_projections), [rules across streams](guide::chapter_5_scopes),
-//! [sagas](guide::chapter_6_sagas), [testing](guide::chapter_7_testing).
+//! [sagas](guide::chapter_6_sagas), [workflows](guide::chapter_7_workflows), [testing](guide::chapter_8_testing).
 
 // Derived code names the crate, also in the crate's own tests.
 #[cfg(test)]

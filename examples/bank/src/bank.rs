@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::Path, time::Duration};
 
-use annalist::{App, AppBuilder, Cursor, ExecuteError, Store};
+use annalist::{App, AppBuilder, Cursor, ExecuteError, Store, saga::SagaError};
 use annalist_sql::Sqlite;
 
 use crate::{
@@ -107,16 +107,15 @@ impl Bank {
     pub async fn transfer(&self, id: &str, from: &str, to: &str, amount: u64) -> Result<Outcome, Failure> {
         let request = RequestTransfer { from: from.to_owned(), to: to.to_owned(), amount };
         self.app.on::<Transfer>(id.to_owned()).execute(request).key(id).await?;
-        let settled = async {
-            loop {
-                match self.app.load::<Transfer>(&id.to_owned()).await?.state.outcome {
-                    Some(Ok(())) => return Ok(Outcome::Completed),
-                    Some(Err(reason)) => return Ok(Outcome::Failed(reason)),
-                    None => tokio::time::sleep(Duration::from_millis(20)).await,
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, settled).await.unwrap_or(Ok(Outcome::UnderWay))
+        match self.app.saga::<Transfers>()?.ended(id, PATIENCE).await {
+            Ok(_) | Err(SagaError::UnderWay { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(match self.app.load::<Transfer>(&id.to_owned()).await?.state.outcome {
+            Some(Ok(())) => Outcome::Completed,
+            Some(Err(reason)) => Outcome::Failed(reason),
+            None => Outcome::UnderWay,
+        })
     }
 
     /// What an account holds, as of now.

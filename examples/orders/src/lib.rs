@@ -18,4 +18,6 @@ pub mod report;
 
 pub mod shop;
 
+pub mod fulfilment;
+
 pub mod run;

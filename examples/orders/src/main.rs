@@ -1,4 +1,4 @@
-//! The program: `orders import`, `orders rebuild`, `orders report`.
+//! The program: `orders import`, `orders rebuild`, `orders report`, `orders fulfil`.
 
 use std::{
     error::Error,
@@ -55,6 +55,12 @@ enum Command {
     Rebuild,
     /// Show what the read models say
     Report,
+    /// Carry orders of the bundled file through stock, payment and shipment, in a store of their own
+    Fulfil {
+        /// How many
+        #[arg(long, default_value = "1000")]
+        orders: usize,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,6 +88,7 @@ async fn main() -> ExitCode {
             }
             Command::Rebuild => run::rebuild(&dir, stop).await,
             Command::Report => run::report(&dir).await,
+            Command::Fulfil { orders } => run::fulfil(&dir, orders).await,
         }
     };
     match ended.await {

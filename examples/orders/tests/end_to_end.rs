@@ -9,9 +9,9 @@ use std::{
     collections::HashSet,
     io::{BufRead, BufReader},
     os::unix::process::ExitStatusExt,
-    process::Command,
+    process::{Command, Output, Stdio},
     thread::sleep,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use support::{ROWS, Shop, figures, lines, run};
@@ -133,6 +133,29 @@ fn a_rebuild_gives_the_same_totals() {
     let told = run(shop.offline("rebuild"), 0).stdout;
     assert!(String::from_utf8_lossy(&told).contains("same totals"));
     assert_eq!(figures(shop.summary()), figures(before));
+}
+
+#[test]
+fn orders_are_fulfilled_or_undone_and_the_books_add_up_also_after_a_kill() {
+    let shop = Shop::new(&lines()[..1]);
+    let fulfil = || {
+        let mut command = shop.offline("fulfil");
+        command.args(["--orders", "300"]);
+        command
+    };
+    let mut killed = fulfil().stdout(Stdio::null()).spawn().unwrap();
+    sleep(Duration::from_millis(400));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+
+    let told = |output: Output| {
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (_, figures) = told.split_once(" s: ").unwrap();
+        figures.to_owned()
+    };
+    let first = told(run(fulfil(), 0));
+    assert!(first.contains("fulfilled") && first.contains("at `reserve`"), "{first}");
+    assert_eq!(told(run(fulfil(), 0)), first, "nothing is done twice");
 }
 
 #[test]

@@ -4,7 +4,8 @@
 
 use annalist::{Store, evolution};
 use orders::{
-    domain::{Cents, Customer, OrderEvent, parse_date},
+    domain::{Cents, Customer, OrderEvent, OrderId, parse_date},
+    fulfilment::{self, PaymentEvent, ShipmentEvent, StockEvent},
     shop,
 };
 
@@ -16,7 +17,23 @@ fn recorded_events_stay_readable() {
     let placed = OrderEvent::Placed { customer, date, cds: 3, total: Cents(1177) };
     let paid = OrderEvent::Paid { customer, date, amount: Cents(1177) };
     let shipped = OrderEvent::Shipped { customer, date, cds: 3 };
-    evolution::lock(FOLDER).events([placed, paid, shipped]).check();
+    let order = OrderId(7);
+    let delivered = StockEvent::Delivered { cds: 100 };
+    let (reserved, released) = (StockEvent::Reserved { order, cds: 3 }, StockEvent::Released { order, cds: 3 });
+    let charged = PaymentEvent::Charged { customer, amount: Cents(1177) };
+    let refunded = PaymentEvent::Refunded { amount: Cents(1177) };
+    let scheduled = ShipmentEvent::Scheduled { customer, cds: 3 };
+    evolution::lock(FOLDER)
+        .events([placed, paid, shipped])
+        .events([delivered, reserved, released])
+        .events([charged, refunded])
+        .events([scheduled, ShipmentEvent::Cancelled { cds: 3 }])
+        .check();
+}
+
+#[test]
+fn the_fulfilment_is_drawn_as_it_is() {
+    fulfilment::wiring(Store::memory()).describe().check(format!("{FOLDER}/docs/fulfilment.md"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The texts, whole: they are what people read.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use annalist_core::RecordedEvent;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use super::{CommandSet, Declared, Description, Mode, Outbox};
 use crate::{
     Aggregate, Command, Context, Decide, Decision, Event, Events, State, emit,
     outbox::{IntegrationEvent, MemoryPublisher},
+    workflow::StepShape,
 };
 
 #[derive(Event, Clone)]
@@ -202,5 +203,59 @@ fn a_document_is_compared_and_written_when_asked() {
     assert!(said.contains("is `  event_account_account_opened --> projection_accounts`, and should be"), "{said}");
     assert!(
         matches!(described().check_in(Path::new("/dev/null/x"), Mode::Update), Err(said) if said.contains("/dev/null/x"))
+    );
+}
+
+#[test]
+fn the_steps_of_a_workflow_are_drawn_and_listed() {
+    let step = |name, executes| StepShape {
+        name,
+        executes,
+        waits: false,
+        timeout: None,
+        retries: 0,
+        compensates: None,
+        pivot: false,
+    };
+    let mut app = Description::default();
+    let reserve = StepShape { compensates: Some("release"), ..step("reserve", "take") };
+    let minute = Some(Duration::from_mins(1));
+    let charge = StepShape { compensates: Some("refund"), timeout: minute, waits: true, ..step("charge", "pay") };
+    let ship = StepShape { pivot: true, ..step("ship", "send") };
+    app.workflow("fulfilment", vec![reserve, charge, ship, StepShape { retries: 5, ..step("tell", "mail") }]);
+    assert_eq!(
+        app.markdown(),
+        "
+## Steps of the workflow `fulfilment`
+
+```mermaid
+flowchart LR
+  step_reserve[\"reserve\"]
+  undo_reserve([\"release\"])
+  step_charge[\"charge\"]
+  undo_charge([\"refund\"])
+  step_ship{{\"ship\"}}
+  step_tell[\"tell\"]
+  done((\"done\"))
+  compensated((\"compensated\"))
+  step_reserve --> step_charge
+  step_reserve -. rejected .-> compensated
+  undo_reserve --> compensated
+  step_charge --> step_ship
+  step_charge -. rejected .-> undo_reserve
+  step_charge -. too late .-> undo_charge
+  undo_charge --> undo_reserve
+  step_ship --> step_tell
+  step_ship -. rejected .-> undo_charge
+  step_tell --> done
+```
+
+| step | executes | done when | time-out | tried again | compensated by |
+|---|---|---|---|---|---|
+| `reserve` | `take` | it is accepted |  | 0 | `release` |
+| `charge` | `pay` | an event says so | 60s | 0 | `refund` |
+| `ship`, the pivot | `send` | it is accepted |  | 0 |  |
+| `tell` | `mail` | it is accepted |  | 5 |  |
+"
     );
 }
