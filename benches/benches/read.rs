@@ -3,16 +3,21 @@
 use std::{
     convert::identity,
     hint::black_box,
+    str::FromStr as _,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use annalist::projection::ProjectionSet;
+use annalist::projection::{MemoryKeyValue, Projection, ProjectionSet, Projections};
 use annalist_core::{EventStore, Position, Read};
+use annalist_sql::{
+    Postgres, Sqlite,
+    sqlx::{self, AssertSqlSafe, ConnectOptions as _, postgres::PgConnectOptions},
+};
 use annalist_store::KeyValue;
 use benches::{
-    EVENTS, EventSource, Failure, Settings, Spending, Streams, Subject, Table, count, describe_machine, fill, millis,
-    read_streams, runtime, touch,
+    EVENTS, EventSource, Failure, SPENDING_COUNTED, SPENDING_TABLES, Settings, Spending, SpendingInPostgres,
+    SpendingInSqlite, Streams, Subject, Table, count, describe_machine, fill, millis, read_streams, runtime, touch,
 };
 use tokio::runtime::Runtime;
 
@@ -27,6 +32,9 @@ const READERS: [u64; 2] = [1, 16];
 
 /// Events written behind the streams, so that these lie in the index as old ones do, and not in memory as the newest.
 const EVENTS_BEHIND: u64 = 200_000;
+
+/// Rows in SQL take longer: one event of so many is replayed into them.
+const SQL_SHARE: u64 = 10;
 
 /// The log is replayed more than once: the first time the store's own cache is empty.
 const REPLAYS: usize = 3;
@@ -140,38 +148,94 @@ async fn replay_once(store: Arc<dyn EventStore>) -> Result<(u64, usize), Failure
     replayed.await?
 }
 
-/// A view filled for the first time, as when a service starts with a new one; then rebuilt beside the live one.
+/// Views filled for the first time, as when a service starts with a new one; then rebuilt beside the live one.
 fn rebuild(settings: &Settings, runtime: &Runtime) -> Result<(), Failure> {
-    let (folder, views) = (settings.folder("rebuild")?, settings.folder("views")?);
-    let mut subject = Subject::open(settings, folder.path())?;
-    runtime.block_on(fill(&subject.port(), settings.events, EventSource::json))?;
-    subject = runtime.block_on(subject.reopen(settings, folder.path()))?;
-    let rows = KeyValue::open(views.path())?;
-
     let table = Table::new(&["rebuild", "events", "seconds", "events/s"]);
-    let row = |name: &str, events: u64, duration: Duration| {
-        #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-        let (events, seconds) = (events as f64, duration.as_secs_f64());
-        table.row(&[name.to_owned(), count(events), count(seconds), count(events / seconds)]);
-    };
-    runtime.block_on(async {
-        let store = subject.port();
-        let head = store.head().await?;
-        let mut projections = ProjectionSet::new(store, Arc::new(rows.clone()), Arc::new(annalist::SystemEnv));
-        projections.register(Spending);
-        let begin = Instant::now();
-        let projections = projections.start().await?;
-        projections.all_reached(head, Duration::from_hours(1)).await?;
-        row("first time", head.position.get(), begin.elapsed());
-        let rebuilt = projections.rebuild::<Spending>().await?;
-        row("beside the live one", rebuilt.events, rebuilt.duration);
-
+    let embedded = settings.folder("views")?;
+    with_log(settings, runtime, settings.events, async |store| {
+        let rows = KeyValue::open(embedded.path())?;
+        let mut set = ProjectionSet::new(Arc::clone(&store), Arc::new(rows.clone()), Arc::new(annalist::SystemEnv));
+        set.register(Spending);
+        let projections = fill_and_rebuild::<Spending>(set, &table, "", &store).await?;
         let by_type = projections.view::<Spending>()?.scan(&EVENTS).await?;
         projections.shutdown().await;
-        let seen: u64 = by_type.iter().map(|(_, count)| count).sum();
-        let all = head.position.get();
-        if seen == all { Ok::<_, Failure>(()) } else { Err(format!("the view counts {seen} events of {all}").into()) }
+        rows.close()?;
+        Ok(by_type.iter().map(|(_, count)| count).sum())
     })?;
-    rows.close()?;
-    runtime.block_on(subject.close())
+    with_log(settings, runtime, settings.events / SQL_SHARE, async |store| {
+        let folder = settings.folder("sqlite")?;
+        let model = Sqlite::open::<SpendingInSqlite>(folder.path(), SPENDING_TABLES).await?;
+        let mut set = in_memory(&store);
+        set.register_with(SpendingInSqlite, model.clone());
+        let projections = fill_and_rebuild::<SpendingInSqlite>(set, &table, "SQLite, ", &store).await?;
+        let mut view = model.read().await?;
+        let counted: i64 = sqlx::query_scalar(SPENDING_COUNTED).fetch_one(view.connection()).await?;
+        projections.shutdown().await;
+        Ok(counted.try_into()?)
+    })?;
+    let Some(url) = &settings.postgres else {
+        #[expect(clippy::print_stdout, reason = "a bench talks to a person")]
+        {
+            println!("\nrebuild into PostgreSQL is left out: ANNALIST_BENCH_POSTGRES is not set");
+        }
+        return Ok(());
+    };
+    with_log(settings, runtime, settings.events / SQL_SHARE, async |store| {
+        let (options, name) = (PgConnectOptions::from_str(url)?, format!("annalist_bench_{}", std::process::id()));
+        let mut server = options.connect().await?;
+        sqlx::raw_sql(AssertSqlSafe(format!("create database {name}"))).execute(&mut server).await?;
+        let model = Postgres::with::<SpendingInPostgres>(options.database(&name), SPENDING_TABLES);
+        model.connect().await?;
+        let mut set = in_memory(&store);
+        set.register_with(SpendingInPostgres, model.clone());
+        let projections = fill_and_rebuild::<SpendingInPostgres>(set, &table, "PostgreSQL, ", &store).await?;
+        let mut view = model.read().await?;
+        let counted: i64 = sqlx::query_scalar(SPENDING_COUNTED).fetch_one(view.connection()).await?;
+        projections.shutdown().await;
+        let drop_it = format!("drop database {name} with (force)");
+        sqlx::raw_sql(AssertSqlSafe(drop_it)).execute(&mut server).await?;
+        Ok(counted.try_into()?)
+    })
+}
+
+fn in_memory(store: &Arc<dyn EventStore>) -> ProjectionSet {
+    ProjectionSet::new(Arc::clone(store), Arc::new(MemoryKeyValue::new()), Arc::new(annalist::SystemEnv))
+}
+
+/// Has a log of JSON events replayed, and fails if not every one was counted.
+fn with_log(
+    settings: &Settings,
+    runtime: &Runtime,
+    events: u64,
+    replayed: impl AsyncFnOnce(Arc<dyn EventStore>) -> Result<u64, Failure>,
+) -> Result<(), Failure> {
+    let folder = settings.folder("rebuild")?;
+    let mut subject = Subject::open(settings, folder.path())?;
+    runtime.block_on(fill(&subject.port(), events, EventSource::json))?;
+    subject = runtime.block_on(subject.reopen(settings, folder.path()))?;
+    let seen = runtime.block_on(replayed(subject.port()))?;
+    let all = runtime.block_on(subject.port().head())?.position.get();
+    runtime.block_on(subject.close())?;
+    if seen == all { Ok(()) } else { Err(format!("the view counts {seen} events of {all}").into()) }
+}
+
+/// Two rows of the table.
+async fn fill_and_rebuild<P: Projection>(
+    set: ProjectionSet,
+    table: &Table,
+    into: &str,
+    store: &Arc<dyn EventStore>,
+) -> Result<Projections, Failure> {
+    let row = |what: &str, events: u64, duration: Duration| {
+        #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+        let (events, seconds) = (events as f64, duration.as_secs_f64());
+        table.row(&[format!("{into}{what}"), count(events), count(seconds), count(events / seconds)]);
+    };
+    let (head, begin) = (store.head().await?, Instant::now());
+    let projections = set.start().await?;
+    projections.reached::<P>(head, Duration::from_hours(1)).await?;
+    row("first time", head.position.get(), begin.elapsed());
+    let rebuilt = projections.rebuild::<P>().await?;
+    row("beside the live one", rebuilt.events, rebuilt.duration);
+    Ok(projections)
 }

@@ -19,6 +19,8 @@ usage: cargo bench --package benches --bench <append|read|command> -- [ROW…] [
   ANNALIST_BENCH_SECONDS   length of a row, in seconds; 10
   ANNALIST_BENCH_EVENTS    events of the log that `replay` and `rebuild` read; 2000000
   ANNALIST_BENCH_DIR       where the data goes, a folder on the disk to be measured; target/bench-data
+  ANNALIST_BENCH_POSTGRES  address of a PostgreSQL server for `rebuild`, postgres://user@host/database, whose role may create
+                           databases; none: left out
   ANNALIST_BENCH_OPTIONS   options of the store that differ from its defaults, as JSON; {}";
 
 /// Names of folders of data begin with this and the id of the process.
@@ -33,6 +35,8 @@ pub struct Settings {
     pub events: u64,
     /// Options of the store, as JSON.
     pub options: String,
+    /// Address of a PostgreSQL server, if one is to be measured.
+    pub postgres: Option<String>,
     /// Whether the in-memory store is measured instead of the real one.
     pub memory: bool,
     dir: PathBuf,
@@ -51,6 +55,7 @@ impl Settings {
             duration: Duration::from_secs(number("ANNALIST_BENCH_SECONDS", 10)?),
             events: number("ANNALIST_BENCH_EVENTS", 2_000_000)?,
             options: env::var("ANNALIST_BENCH_OPTIONS").unwrap_or_else(|_| "{}".to_owned()),
+            postgres: env::var("ANNALIST_BENCH_POSTGRES").ok(),
             memory: false,
             dir: env::var_os("ANNALIST_BENCH_DIR").map_or(dir, PathBuf::from),
             rows: Vec::new(),

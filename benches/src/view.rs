@@ -1,5 +1,7 @@
 //! A view to rebuild: what each customer spent, and how many events of each type there are.
 
+use std::num::ParseIntError;
+
 use annalist::{
     DecodeError, EncodeError, EventSet, Recorded,
     projection::{ApplyError, Embedded, Projection, Table, Tx},
@@ -25,6 +27,13 @@ pub struct OrderEvent {
 struct Order {
     customer: String,
     cents: String,
+}
+
+impl OrderEvent {
+    /// Its type, who ordered, and for how many cents.
+    pub(crate) fn parts(&self) -> Result<(&'static str, &str, i64), ParseIntError> {
+        Ok((self.name, &self.order.customer, self.order.cents.parse()?))
+    }
 }
 
 impl EventSet for OrderEvent {

@@ -1,10 +1,12 @@
 //! Time, ids and randomness. This is the one place where the framework takes them from the system.
 
 use std::{
-    fmt,
-    hash::{BuildHasher, Hasher, RandomState},
+    env, fmt,
+    fs::File,
+    hash::{BuildHasher, DefaultHasher, Hasher, RandomState},
+    io::{self, Read},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -25,6 +27,26 @@ pub trait Env: Send + Sync + 'static {
 
     /// A number from 0 up to 1, different each time, by which waits are varied.
     fn jitter(&self) -> f64;
+
+    /// Which build of the program this is: by default what its executable consists of. Another build may make something
+    /// else of the same events. May block.
+    fn program(&self) -> u64 {
+        static PROGRAM: OnceLock<u64> = OnceLock::new();
+        // One that cannot be told is taken for another each time.
+        *PROGRAM.get_or_init(|| executable().unwrap_or_else(|_| RandomState::new().build_hasher().finish()))
+    }
+}
+
+/// A hash of the running executable.
+fn executable() -> io::Result<u64> {
+    let (mut file, mut hasher, mut bytes) =
+        (File::open(env::current_exe()?)?, DefaultHasher::new(), vec![0; 64 * 1024]);
+    loop {
+        match file.read(&mut bytes)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.write(bytes.get(..count).unwrap_or_default()),
+        }
+    }
 }
 
 /// The system's clock, version 7 UUIDs, the system's randomness.
@@ -96,6 +118,11 @@ impl Env for TestEnv {
     fn jitter(&self) -> f64 {
         // Multiples of the golden ratio are spread evenly and do not repeat.
         fraction(self.0.jitters.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// Always the same.
+    fn program(&self) -> u64 {
+        0
     }
 }
 

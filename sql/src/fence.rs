@@ -15,7 +15,7 @@ pub(crate) struct Note {
     pub(crate) cursor: Cursor,
 }
 
-/// The writer of an instance that was replaced: nobody may write to it, though it may still be there.
+/// The writer of an instance that was replaced: whoever filled it may not write to it any more, though it may still be there.
 pub(crate) const REPLACED: &str = "replaced";
 
 /// A cursor as the columns `store`, `epoch` and `position`.
@@ -41,6 +41,8 @@ pub(crate) fn cursor((store, epoch, position): &Columns) -> Result<Cursor, Model
 pub(crate) struct Fence {
     /// Its name.
     pub(crate) writer: String,
+    /// Whether it may write to an instance that was replaced: one that is kept to be put back.
+    puts_back: bool,
     known: Mutex<Known>,
 }
 
@@ -55,7 +57,12 @@ impl Fence {
     /// A writer that knows nothing and has written nothing.
     pub(crate) fn new() -> Self {
         let known = Known { cursor: Cursor::START, signed: false };
-        Self { writer: EventId::generate().to_string(), known: Mutex::new(known) }
+        Self { writer: EventId::generate().to_string(), puts_back: false, known: Mutex::new(known) }
+    }
+
+    /// The same of an instance that was replaced and may be put back.
+    pub(crate) fn putting_back() -> Self {
+        Self { puts_back: true, ..Self::new() }
     }
 
     /// Notes where the instance is: the writer goes on behind it.
@@ -68,13 +75,19 @@ impl Fence {
         *self.known() = Known { cursor, signed: true };
     }
 
-    /// Whether the writer may write, having found this note under a lock that keeps others from changing it.
+    /// Notes that its name stands in the note.
+    pub(crate) fn signed(&self) {
+        self.known().signed = true;
+    }
+
+    /// Whether the writer may write, having found this note under a lock that keeps others from changing it; tells the
+    /// cursor that it writes behind.
     ///
     /// # Errors
     /// [`ModelError::Fenced`] when another writer came later; [`ModelError::Moved`] when this one must look again first.
-    pub(crate) fn admit(&self, note: &Note) -> Result<(), ModelError> {
+    pub(crate) fn admit(&self, note: &Note) -> Result<Cursor, ModelError> {
         let mut known = self.known();
-        if note.writer == REPLACED {
+        if note.writer == REPLACED && (known.signed || !self.puts_back) {
             return Err(gone());
         }
         if note.writer == self.writer {
@@ -83,7 +96,7 @@ impl Fence {
             return Err(ModelError::Fenced { detail: format!("it is now filled by {}", note.writer) });
         }
         if note.cursor == known.cursor {
-            return Ok(());
+            return Ok(note.cursor);
         }
         Err(ModelError::Moved { known: known.cursor, found: note.cursor })
     }
@@ -143,6 +156,18 @@ mod tests {
             first.seen(note(&second, 2).cursor);
             assert!(matches!(first.admit(&note(&second, 2)), Err(ModelError::Fenced { .. })));
         }
+    }
+
+    #[test]
+    fn a_replaced_instance_takes_only_a_writer_that_puts_it_back() {
+        let (first, back) = (Fence::new(), Fence::putting_back());
+        first.committed(note(&first, 1).cursor);
+        back.seen(note(&first, 1).cursor);
+        let replaced = Note { writer: REPLACED.to_owned(), ..note(&first, 1) };
+        assert!(matches!(first.admit(&replaced), Err(ModelError::Fenced { .. })));
+        assert!(back.admit(&replaced).is_ok());
+        back.committed(replaced.cursor);
+        assert!(matches!(back.admit(&replaced), Err(ModelError::Fenced { .. })), "replaced once more");
     }
 
     #[test]

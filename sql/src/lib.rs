@@ -44,7 +44,7 @@
 //! #     [annalist::NewEvent::new(annalist::EventId::generate(), annalist_core::EventType::new("money-posted")?, r#"{"cents":50}"#)],
 //! # );
 //! # let receipt = store.events().append(append).await?;
-//! let statement = Sqlite::open::<Statement>(&folder, TABLES).await?;               // or Postgres::connect(url, TABLES)
+//! let statement = Sqlite::open::<Statement>(&folder, TABLES).await?;               // or Postgres::at(url, TABLES)?
 //! let app = App::open(store).projection_with(Statement, statement.clone()).start().await?;
 //!
 //! app.projections().reached::<Statement>(receipt.cursor, patience).await?;         // read your own write
@@ -54,16 +54,20 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Whoever changes the tables increments the projection's `VERSION`: the next start replays into new ones.
+//! Whoever changes the tables increments the projection's `VERSION`: the next start replays into new ones. Parked events, an
+//! unfinished rebuild and the view to roll back to are kept in the same database. [`testing`] tests a projection by itself.
 
 mod limits;
 
 mod error;
 mod fence;
+mod kept;
 mod tx;
 
 mod postgres;
 mod sqlite;
+
+pub mod testing;
 
 pub use error::SqlError;
 pub use postgres::Postgres;

@@ -28,7 +28,7 @@ async fn commit<D: Database>(
     amounts: impl IntoIterator<Item = i64> + Send,
     cursor: Cursor,
 ) -> Result<(), ModelError> {
-    let mut tx = model.begin().await?;
+    let (mut tx, _) = model.begin().await?;
     let amounts: Vec<_> = amounts.into_iter().collect();
     for cents in amounts {
         D::post(&mut tx, cents).await.unwrap();
@@ -40,7 +40,7 @@ async fn rows_and_cursor_change_together_or_not_at_all<D: Database>() {
     let (database, last) = (D::make().await, World::new().record(1..=3).await);
     let model = database.open::<Entries<D>>().await;
     model.promote().await.unwrap();
-    let mut dropped = model.begin().await.unwrap();
+    let (mut dropped, _) = model.begin().await.unwrap();
     D::post(&mut dropped, 7).await.unwrap();
     drop(dropped);
     assert_eq!((model.cursor().await.unwrap(), D::live(&model).await), (Cursor::START, (0, 0)));
@@ -213,8 +213,9 @@ impl<M: ReadModel> ReadModel for Forgetful<M> {
     async fn is_live(&self) -> Result<bool, ModelError> {
         self.0.is_live().await
     }
-    async fn begin(&self) -> Result<Self::Tx, ModelError> {
-        Ok((self.0.begin().await?, Arc::clone(&self.1)))
+    async fn begin(&self) -> Result<(Self::Tx, Cursor), ModelError> {
+        let (tx, cursor) = self.0.begin().await?;
+        Ok(((tx, Arc::clone(&self.1)), cursor))
     }
     async fn commit((tx, commits): Self::Tx, cursor: Cursor) -> Result<(), ModelError> {
         M::commit(tx, cursor).await?;

@@ -2,10 +2,15 @@
 
 mod support;
 
-use annalist::projection::{ModelError, ReadModel};
+use std::time::Duration;
+
+use annalist::projection::{ModelError, ParkedError, ProjectionState, ReadModel, RebuildOptions, ViewError};
 use annalist_core::Cursor;
 use annalist_sql::{Postgres, SqlError, sqlx};
-use support::{Database, Entries, InPostgres, PATIENCE, World, only_one_is_left, refused, totals, within};
+use support::{
+    Database, Entries, InPostgres, Ledger, LedgerInPostgres, PATIENCE, Picky, World, only_one_is_left, refused,
+    state_when, totals, within,
+};
 
 type Here = Entries<InPostgres>;
 
@@ -69,7 +74,7 @@ async fn a_reader_keeps_what_it_reads_and_does_not_hold_up_a_swap() {
     model.promote().await.unwrap();
     let mut reader = model.read().await.unwrap();
     let shadow = model.shadow().await.unwrap();
-    let mut tx = shadow.begin().await.unwrap();
+    let (mut tx, _) = shadow.begin().await.unwrap();
     InPostgres::post(&mut tx, 1).await.unwrap();
     Postgres::commit(tx, last).await.unwrap();
     shadow.promote().await.unwrap();
@@ -84,13 +89,13 @@ async fn a_reader_keeps_what_it_reads_and_does_not_hold_up_a_swap() {
 async fn a_writer_that_falls_silent_does_not_keep_the_next_one_out() {
     let (database, last) = (InPostgres::make().await, World::new().record(1..=3).await);
     let (silent, next) = (database.open::<Here>().await, database.open::<Here>().await);
-    let tx = silent.begin().await.unwrap();
+    let (tx, _) = silent.begin().await.unwrap();
     // It waits for a while, and says that it is worth trying again.
     let busy = refused(next.begin().await);
     assert!(matches!(busy, ModelError::Unavailable(_)), "{busy:?}");
     let ended = "select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction'";
     sqlx::query(ended).execute(&mut database.0.connection().await).await.unwrap();
-    let mut taken = within("the lock", next.begin()).await.unwrap();
+    let (mut taken, _) = within("the lock", next.begin()).await.unwrap();
     InPostgres::post(&mut taken, 1).await.unwrap();
     Postgres::commit(taken, last).await.unwrap();
     assert!(matches!(refused(Postgres::commit(tx, last).await), ModelError::Unavailable(_)));
@@ -125,6 +130,79 @@ async fn the_tables_of_others_stay_in_sight() {
 #[tokio::test]
 async fn nobody_at_the_address_is_said_at_once() {
     let address = "postgres://nobody@localhost/postgres?host=/nonexistent";
-    let error = refused(Postgres::connect::<Here>(address, "").await);
+    let error = refused(Postgres::at::<Here>(address, "").unwrap().connect().await);
     assert!(matches!(error, SqlError::Unavailable(_)), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_starts_without_the_server_and_goes_on_when_it_comes() {
+    let (mut database, world) = (LedgerInPostgres::make().await, World::new());
+    let picky = Picky::bad([9]);
+    let last = world.record(1..=1000).await;
+    let projections = database.start(&world, picky.clone()).await;
+    projections.reached::<Picky<LedgerInPostgres>>(last, PATIENCE).await.unwrap();
+    picky.mend();
+    picky.free_until(500);
+    let control = projections.named("picky").unwrap();
+    let rebuild = control.rebuild(RebuildOptions::default());
+    let begun = async { rebuild.progress().wait_for(|progress| progress.done > 0).await.map(drop) };
+    within("the rebuild to begin", begun).await.unwrap();
+    rebuild.detach();
+    drop((projections, control));
+    database.0.kill();
+
+    picky.free_until(u64::MAX);
+    let last = world.record(1001..=1100).await;
+    let projections = database.start(&world, picky).await;
+    let control = projections.named("picky").unwrap();
+    let status = control.status().await.unwrap();
+    assert!(status.to_string().starts_with("picky v1: waiting for its store since 2"), "{status}");
+    let unavailable = projections.reached::<Picky<LedgerInPostgres>>(last, Duration::from_millis(1)).await.unwrap_err();
+    assert!(matches!(unavailable, ViewError::Unavailable { .. }), "{unavailable:?}");
+    assert!(matches!(refused(database.model().read().await), SqlError::Unavailable(_)));
+    let parked = control.parked(None, 10).await.unwrap_err();
+    assert!(matches!(parked, ParkedError::OutOfReach { .. }), "{parked:?}");
+
+    database.0.restart().await;
+    projections.reached::<Picky<LedgerInPostgres>>(last, PATIENCE).await.unwrap();
+    // The rebuild that was interrupted goes on too.
+    within("the rebuild", async {
+        while database.instances().await > 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let applied = database.applied(&projections).await;
+    let positions: Vec<_> = applied.into_iter().flat_map(|(_, positions)| positions).collect();
+    assert_eq!(positions.len(), 1100, "each once, and none is parked any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_shows_in_the_status_until_it_is_over() {
+    let (mut database, world) = (InPostgres::make().await, World::new());
+    let model = database.open::<Here>().await;
+    let projections = world.start(Here::NEW, model.clone()).await;
+    let last = world.record(1..=10).await;
+    projections.reached::<Here>(last, PATIENCE).await.unwrap();
+    database.0.kill();
+    let last = world.record(11..=20).await;
+    let waiting = |state: &ProjectionState| matches!(state, ProjectionState::Waiting { .. });
+    let state = state_when(&projections, "the projection to wait", waiting).await;
+    assert!(state.to_string().starts_with("waiting for its store since 2"), "{state}");
+    database.0.restart().await;
+    projections.reached::<Here>(last, PATIENCE).await.unwrap();
+    state_when(&projections, "the projection to be live", |state| *state == ProjectionState::Live).await;
+    assert_eq!(InPostgres::live(&model).await, totals(20));
+}
+
+#[tokio::test]
+async fn tables_of_ours_from_before_are_completed() {
+    let database = InPostgres::make().await;
+    let model = database.open::<Here>().await;
+    model.promote().await.unwrap();
+    let before = "drop table annalist.parked; alter table annalist.views drop column kept";
+    sqlx::raw_sql(before).execute(&mut database.0.connection().await).await.unwrap();
+    let model = database.open::<Here>().await;
+    assert!(model.is_live().await.unwrap());
+    assert_eq!((model.kept().await.unwrap().len(), model.parked(None, 10).await.unwrap()), (0, vec![]));
 }

@@ -50,6 +50,37 @@ async fn what_a_crash_left_half_made_is_removed() {
     assert!(model.is_live().await.unwrap());
 }
 
+#[tokio::test]
+async fn files_from_before_are_completed() {
+    let database = InSqlite::make().await;
+    let model = database.open::<Here>().await;
+    model.promote().await.unwrap();
+    let mut connection =
+        SqliteConnectOptions::new().filename(database.0.path().join("live.db")).connect().await.unwrap();
+    sqlx::raw_sql("drop table annalist_note; drop table annalist_parked").execute(&mut connection).await.unwrap();
+    let model = database.open::<Here>().await;
+    assert!(model.is_live().await.unwrap());
+    assert_eq!((model.kept().await.unwrap().len(), model.parked(None, 10).await.unwrap()), (0, vec![]));
+}
+
+#[tokio::test]
+async fn a_view_that_was_replaced_is_not_taken_for_a_rebuild_of_it() {
+    let database = InSqlite::make().await;
+    let model = database.open::<Here>().await;
+    let noted = "insert into annalist_note values ('rebuild', '{\"rebuild\":{\"options\":{},\"paused\":false}}')";
+    model.promote().await.unwrap();
+    // What a crash right behind a swap leaves.
+    let mut connection =
+        SqliteConnectOptions::new().filename(database.0.path().join("live.db")).connect().await.unwrap();
+    sqlx::raw_sql(noted).execute(&mut connection).await.unwrap();
+    let model = database.open::<Here>().await;
+    assert_eq!(model.kept().await.unwrap().len(), 0);
+    let count: i64 = sqlx::query_scalar("select count(*) from annalist_note").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(count, 0);
+    model.shadow().await.unwrap().promote().await.unwrap();
+    assert_eq!((model.kept().await.unwrap().len(), database.instances().await), (0, 1));
+}
+
 struct Other;
 
 impl Projection for Other {

@@ -8,7 +8,7 @@ use tracing::Instrument;
 
 use super::{
     feed::Fed,
-    instance::{Failure, Instance, Parking, parked_keys},
+    instance::{Failure, Fault, Instance, Parking, parked_keys},
     options::{BACKOFF_LONGEST, ProjectionOptions},
     parking::{Parked, ParkedCount, ParkedKeys},
 };
@@ -55,11 +55,27 @@ impl From<StoreError> for Halt {
         match error {
             StoreError::Closed => return Self::Stopped,
             StoreError::Corrupt { position, .. } => failure.at = Some((0, position)),
-            StoreError::ForeignCursor { .. } => failure.foreign = true,
+            StoreError::ForeignCursor { .. } => failure.fault = Fault::Foreign,
             _ => {}
         }
         failure.transient = matches!(error, StoreError::Unavailable { .. });
         Self::Failed(failure)
+    }
+}
+
+/// How often in a row something failed. An outage does not use up the attempts that an event has.
+#[derive(Default)]
+pub(super) struct Tries {
+    attempts: u32,
+    outages: u32,
+}
+
+impl Tries {
+    /// Counts a failure; tells the how manieth of its kind it is.
+    pub(super) fn count(&mut self, failure: &Failure) -> u32 {
+        let count = if failure.fault == Fault::Outage { &mut self.outages } else { &mut self.attempts };
+        *count = count.saturating_add(1);
+        *count
     }
 }
 
@@ -119,13 +135,18 @@ impl Applier {
                     tell(Step::Committed(cursor, batch.len(), parked.count()));
                     (rest, count, attempts, poisoned) = (behind, behind.len(), 0, None);
                 }
+                // Whoever waits for the store begins again where it is then: it may have come back with less or more.
+                Err(failure) if failure.fault == Fault::Outage => {
+                    tell(Step::Failed(&failure));
+                    return Err(Halt::Failed(failure));
+                }
                 // What stands before the event is committed first, so that the view ends right before it.
                 Err(Failure { at: Some((index, _)), .. }) if index > 0 => count = index,
                 Err(failure) => {
                     attempts += 1;
                     tell(Step::Failed(&failure));
                     match self.back_off(failure, attempts).await {
-                        Err(Halt::Failed(failure)) if poisoned.is_none() && failure.of_event => {
+                        Err(Halt::Failed(failure)) if poisoned.is_none() && failure.fault == Fault::Event => {
                             let Some(event) = rest.first() else { return Ok(()) };
                             poisoned =
                                 Some(self.give_up(instance.key(event), event.position, failure, attempts, parked)?);
@@ -135,7 +156,7 @@ impl Applier {
                         backed_off => backed_off?,
                     }
                     // The answer to a commit may be lost while the commit is not.
-                    let seen = self.seen(instance, &mut attempts).await?;
+                    let seen = instance.cursor().await.map_err(|error| Halt::Failed(error.into()))?;
                     if !is_within(seen.position, rest) {
                         return Err(Halt::Failed(elsewhere(seen.position)));
                     }
@@ -180,22 +201,11 @@ impl Applier {
         }
     }
 
-    /// The cursor of an instance, as soon as it can be told.
-    async fn seen(&mut self, instance: &dyn Instance, attempts: &mut u32) -> Result<Cursor, Halt> {
-        loop {
-            match instance.cursor().await {
-                Ok(seen) => return Ok(seen),
-                Err(error) => {
-                    *attempts += 1;
-                    self.back_off(error.into(), *attempts).await?;
-                }
-            }
-        }
-    }
-
-    /// Waits before another attempt, longer each time; fails with the failure if there is no use in one.
+    /// Waits before another attempt, longer each time; fails with the failure if there is no use in one. An outage is waited
+    /// for as long as it takes.
     pub(super) async fn back_off(&mut self, mut failure: Failure, attempts: u32) -> Result<(), Halt> {
-        if !failure.transient || (!failure.outage && attempts >= self.options.attempts_max) {
+        let outage = failure.fault == Fault::Outage;
+        if !failure.transient || (!outage && attempts >= self.options.attempts_max) {
             failure.transient = false;
             return Err(Halt::Failed(failure));
         }
@@ -230,7 +240,7 @@ fn elsewhere(position: Position) -> Failure {
         "the read model is at event {position}, where this writer did not leave it: another writer fills it, or its \
          store was put back"
     );
-    Failure { at: None, transient: true, of_event: false, foreign: false, outage: false, error }
+    Failure::moved(error)
 }
 
 fn behind_position(events: &[RecordedEvent], position: Position) -> &[RecordedEvent] {

@@ -1,6 +1,10 @@
 //! The one place where projections leave the async workers for calls that block.
 
+use std::sync::Arc;
+
 use annalist_core::StoreError;
+
+use crate::env::Env;
 
 /// Runs something that blocks where that does no harm.
 pub(super) async fn blocking<T: Send + 'static, E: From<StoreError> + Send + 'static>(
@@ -14,4 +18,10 @@ pub(super) async fn blocking<T: Send + 'static, E: From<StoreError> + Send + 'st
             Err(_) => Err(StoreError::Closed.into()),
         },
     }
+}
+
+/// Which program this is.
+pub(super) async fn program(env: &Arc<dyn Env>) -> Result<u64, StoreError> {
+    let env = Arc::clone(env);
+    blocking(move || Ok(env.program())).await
 }

@@ -120,8 +120,8 @@ impl ProjectionControl {
     /// Rebuilds the view from the whole log, beside the live one, and then puts it in its place in one step. It begins at
     /// once; await it for its end, or drop it to cancel it.
     ///
-    /// It goes on after a restart, with what it had filled: the projection's code must be the same then. Whoever changes
-    /// it increments [`VERSION`](super::Projection::VERSION), or cancels the rebuild and begins another.
+    /// It goes on after a restart with what it had filled, if the program is the same; another
+    /// [program](crate::Env::program) begins it again, so that the rows are all of one.
     pub fn rebuild(&self, options: RebuildOptions) -> Rebuild {
         if options.keep_previous && !self.entry.instance.can_keep() {
             return self.refused(RebuildError::CannotKeep { name: self.name().to_owned() });
@@ -183,18 +183,7 @@ impl ProjectionControl {
         self.entry.with_rebuild(|rebuild| rebuild.cancel.send_replace(true)).is_some()
     }
 
-    /// Goes on with a rebuild that was interrupted by the end of the service.
-    pub(super) async fn take_up(&self) -> Result<(), ModelError> {
-        for (begun, why) in self.entry.instance.kept().await? {
-            if let Kept::Rebuild { options, paused } = why {
-                tracing::info!(projection = self.name(), paused, "an interrupted rebuild goes on");
-                self.begin(Origin::Begun(begun), options, paused).detach();
-            }
-        }
-        Ok(())
-    }
-
-    fn begin(&self, origin: Origin, options: RebuildOptions, paused: bool) -> Rebuild {
+    pub(super) fn begin(&self, origin: Origin, options: RebuildOptions, paused: bool) -> Rebuild {
         let (progress, seen) = watch::channel(Progress::START);
         let (cancel, cancelled) = watch::channel(false);
         let (pause, paused) = watch::channel(paused);
@@ -208,7 +197,7 @@ impl ProjectionControl {
         let stop = Stop { this: Some(cancelled), ..applier.stop.clone() };
         let applier = match origin {
             Origin::Previous(_) => Applier { stop, ..applier.clone() },
-            Origin::Fresh | Origin::Begun(_) => Applier { stop, ..applier.strict() },
+            Origin::Fresh | Origin::Begun(_) | Origin::Outdated(_) => Applier { stop, ..applier.strict() },
         };
         let (instance, events) = (Arc::clone(instance), Arc::clone(&self.inner.events));
         let replay = Replay { origin, instance, options, events, applier, control: control.clone(), progress, paused };

@@ -83,6 +83,16 @@ pub enum ViewError {
         /// How long the reader waited.
         waited: Duration,
     },
+    /// The store of the rows is away. Try again later: the projection goes on by itself when the store is back.
+    #[error("the view `{name}` is {state}; it was not back within {waited:?}")]
+    Unavailable {
+        /// The projection.
+        name: &'static str,
+        /// [`ProjectionState::Waiting`].
+        state: ProjectionState,
+        /// How long the reader waited.
+        waited: Duration,
+    },
     /// The projection stopped before the cursor. Mend the projection, then restart the service or rebuild the view.
     #[error("the view `{name}` has {state}, so it will not reach the event that was waited for")]
     Stopped {
@@ -217,6 +227,7 @@ pub(super) async fn wait(
     let Published { state, cursor, readable, .. } = published.borrow().clone();
     let (seen, waited) = (cursor.position, patience);
     Err(match after {
+        _ if matches!(state, ProjectionState::Waiting { .. }) => ViewError::Unavailable { name, state, waited },
         Some(after) if readable => ViewError::Behind { name, state, seen, wanted: after.position, waited },
         _ => ViewError::Building { name, seen, waited },
     })

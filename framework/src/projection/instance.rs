@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 
 use super::{
-    model::{Kept, ModelError, Projection, ReadModel},
+    model::{Kept, ModelError, Projection, ReadModel, Unfinished, is_store_error},
     parking::{OnFailure, Parked, ParkedKeys},
 };
 use crate::event::{DecodeError, Recorded};
@@ -59,7 +59,7 @@ pub(super) trait Instance: Send + Sync {
     async fn is_live(&self) -> Result<bool, ModelError>;
     async fn shadow(&self) -> Result<Arc<dyn Instance>, ModelError>;
     async fn promote(&self, keep_previous: bool) -> Result<(), ModelError>;
-    async fn keep(&self, why: Kept) -> Result<(), ModelError>;
+    async fn keep(&self, unfinished: Unfinished) -> Result<(), ModelError>;
     async fn kept(&self) -> Result<Vec<(Arc<dyn Instance>, Kept)>, ModelError>;
     /// Whether the read model can keep instances.
     fn can_keep(&self) -> bool;
@@ -101,40 +101,57 @@ pub(super) async fn parked_keys(instance: &dyn Instance) -> Result<ParkedKeys, M
 
 /// Why a transaction was rolled back.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each leads to another thing that is done about it")]
 pub(super) struct Failure {
     /// Which of the events it was, and its position; `None` if it was none of them.
     pub(super) at: Option<(usize, Position)>,
+    /// What is to be done about it.
+    pub(super) fault: Fault,
     /// Whether trying again can help.
     pub(super) transient: bool,
-    /// Whether it is the event's fault, so that parking it would get the others on.
-    pub(super) of_event: bool,
-    /// Whether the view belongs to another log.
-    pub(super) foreign: bool,
-    /// Whether it is only that the read model's store is away: then it is tried again for as long as it takes.
-    pub(super) outage: bool,
     /// What went wrong, with all its causes.
     pub(super) error: String,
+}
+
+/// Where a failure comes from. Each leads to another thing that is done about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fault {
+    /// The event: parking it would get the others on.
+    Event,
+    /// The view belongs to another log: it is to be rebuilt.
+    Foreign,
+    /// The read model's store is away: it is waited for.
+    Outage,
+    /// Somebody else has the instance now: it is left to him.
+    Fenced,
+    /// Something else: the projection stops if trying again does not help.
+    Other,
 }
 
 impl Failure {
     /// A failure that concerns no single event.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
-        Self { at: None, transient: true, of_event: false, foreign: false, outage: false, error: chain(error) }
+        Self { at: None, fault: Fault::Other, transient: true, error: chain(error) }
+    }
+
+    /// The instance is not as its writer knows it: it must look again.
+    pub(super) fn moved(error: String) -> Self {
+        Self { at: None, fault: Fault::Other, transient: true, error }
     }
 
     /// A transaction was made for rows that are not those any more.
     fn overtaken() -> Self {
-        let error = "another transaction has changed the view meanwhile".to_owned();
-        Self { at: None, transient: true, of_event: false, foreign: false, outage: false, error }
+        Self::moved("another transaction has changed the view meanwhile".to_owned())
     }
 }
 
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
-        let outage = matches!(error, ModelError::Unavailable(_));
-        let transient = !matches!(error, ModelError::Fenced { .. });
-        Self { transient, outage, ..Self::of(&error) }
+        let fault = match &error {
+            ModelError::Unavailable(_) => Fault::Outage,
+            ModelError::Fenced { .. } => Fault::Fenced,
+            _ => Fault::Other,
+        };
+        Self { fault, transient: fault != Fault::Fenced, ..Self::of(&error) }
     }
 }
 
@@ -163,7 +180,7 @@ impl<P: Projection> Bound<P> {
     }
 
     async fn begin(&self) -> Result<Transaction<P>, Failure> {
-        self.model.begin().await.map_err(Failure::from)
+        Ok(self.model.begin().await?.0)
     }
 
     /// Begins a transaction that is to bring an event, which must not be in the rows.
@@ -171,8 +188,7 @@ impl<P: Projection> Bound<P> {
     /// It may be: a transaction that was dropped while it was being committed, by a runner before this one, comes through
     /// when it likes. If it did so before this began, this sees it here; if it does so later, this is not committed.
     async fn begin_with(&self, first: Position) -> Result<Transaction<P>, Failure> {
-        let tx = self.begin().await?;
-        let seen = self.model.cursor().await?;
+        let (tx, seen) = self.model.begin().await?;
         if seen.position < first { Ok(tx) } else { Err(Failure::overtaken()) }
     }
 
@@ -190,17 +206,18 @@ impl<P: Projection> Bound<P> {
         let parking = parking.filter(|parking| !parking.keys.is_empty());
         let mut parked = Vec::new();
         for (index, event) in events.iter().enumerate() {
-            let failed = |transient, of_event, error: String| {
+            let failed = |transient, fault, error: String| {
                 let what = format!("{}.v{} of {}", event.type_name(), event.type_version(), event.stream());
                 let (at, error) = (Some((index, event.position)), format!("{what}: {error}"));
-                Failure { at, transient, of_event, foreign: false, outage: false, error }
+                Failure { at, fault, transient, error }
             };
             let behind = parking.and_then(|Parking { keys, now }| {
                 let key = self.projection.key(event);
                 keys.holds(&key).then(|| (key.into_owned(), now))
             });
-            let panicked =
-                |panic: &(dyn Any + Send)| failed(false, true, format!("the projection panicked: {}", message(panic)));
+            let panicked = |panic: &(dyn Any + Send)| {
+                failed(false, Fault::Event, format!("the projection panicked: {}", message(panic)))
+            };
             let decode = || Recorded::decode(event.clone(), cursor.at(event.position));
             let decoded = match decoded.as_mut().and_then(Iterator::next) {
                 Some(decoded) => decoded,
@@ -216,19 +233,27 @@ impl<P: Projection> Bound<P> {
                 continue;
             }
             // The same bytes will not decode the next time either.
-            let Some(event) = decoded.map_err(|error| failed(false, true, chain(&error)))? else { continue };
+            let Some(event) = decoded.map_err(|error| failed(false, Fault::Event, chain(&error)))? else { continue };
             let applying = AssertUnwindSafe(self.projection.apply(&event, tx)).catch_unwind();
             match applying.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     let error = error.into_inner();
-                    return Err(failed(true, !P::Model::is_outage(&*error), chain(&*error)));
+                    return Err(failed(true, fault::<P::Model>(&*error), chain(&*error)));
                 }
                 Err(panic) => return Err(panicked(&*panic)),
             }
         }
         Ok(parked)
     }
+}
+
+/// Whose fault it is that an event could not be applied.
+fn fault<M: ReadModel>(error: &(dyn Error + 'static)) -> Fault {
+    if M::is_outage(error) {
+        return Fault::Outage;
+    }
+    if is_store_error(error) { Fault::Other } else { Fault::Event }
 }
 
 type Transaction<P> = <<P as Projection>::Model as ReadModel>::Tx;
@@ -329,8 +354,8 @@ impl<P: Projection> Instance for Bound<P> {
         if keep_previous { self.model.promote_keeping().await } else { self.model.promote().await }
     }
 
-    async fn keep(&self, why: Kept) -> Result<(), ModelError> {
-        self.model.keep(why).await
+    async fn keep(&self, unfinished: Unfinished) -> Result<(), ModelError> {
+        self.model.keep(unfinished).await
     }
 
     async fn kept(&self) -> Result<Vec<(Arc<dyn Instance>, Kept)>, ModelError> {

@@ -3,7 +3,8 @@
 //! A [`Projection`] turns events into rows of typed [`Table`]s. Rows and cursor change in one transaction of the read
 //! model's own store, so each event is applied exactly once. A runner per projection follows the log; what cannot be
 //! applied stops that projection alone, right before the event, and is said in its [`ProjectionStatus`]; or it is parked
-//! with all later events of its key, durably, and the others go on ([`OnFailure`]).
+//! with all later events of its key, durably, and the others go on ([`OnFailure`]). A store of rows that is away is waited for,
+//! also at the start, and that is said too ([`ProjectionState::Waiting`]).
 //!
 //! A view is an *instance* of a projection's rows. A rebuild fills another one beside it from the whole log, catches up,
 //! and takes its place in one atomic step; cancelled it leaves no trace, interrupted by the end of the service it goes on at
@@ -48,6 +49,8 @@ mod replay;
 
 mod control;
 
+mod resume;
+
 mod handle;
 mod running;
 
@@ -63,7 +66,7 @@ pub use embedded::{Embedded, Scan, ScanSource, Tx, View};
 pub use handle::{ViewError, ViewHandle};
 pub use key::{Descending, KeyPrefix, ViewKey};
 pub use key_value::{Batch, Change, KeyValueStore, MemoryKeyValue, Rows, VisitRow};
-pub use model::{ApplyError, Kept, ModelError, Projection, ReadModel};
+pub use model::{ApplyError, Kept, ModelError, Projection, ReadModel, Unfinished};
 pub use options::{ProjectionOptions, RebuildOptions};
 pub use parking::{OnFailure, Parked, ParkedCount};
 pub use rebuild::{Rebuild, RebuildError, Rebuilt};
@@ -71,5 +74,5 @@ pub use running::Projections;
 pub use set::{ProjectionSet, StartError};
 pub use status::{Progress, ProjectionState, ProjectionStatus, UnknownProjection};
 pub use table::{RowError, Table};
-pub use testing::{GivenEvent, GivenView, given_view};
+pub use testing::{GivenEvent, GivenView, given_log, given_view};
 pub use unparking::ParkedError;

@@ -101,10 +101,12 @@ pub trait ReadModel: Clone + Send + Sync + 'static {
     /// Whether readers see this instance.
     fn is_live(&self) -> impl Future<Output = Result<bool, ModelError>> + Send;
 
-    /// Begins a transaction. There is one at a time on an instance; yet one that was dropped while it was being committed
-    /// may still come through. It must not do so between another's beginning and that one's commit: let the later of the
-    /// two fail, as by a condition on the cursor row as it was at the beginning, or by a lock on it.
-    fn begin(&self) -> impl Future<Output = Result<Self::Tx, ModelError>> + Send;
+    /// Begins a transaction, and tells the last event that is in the rows as the transaction sees them.
+    ///
+    /// There is one at a time on an instance; yet one that was dropped while it was being committed may still come
+    /// through. It must not do so between another's beginning and that one's commit: let the later of the two fail, as by a
+    /// condition on the cursor row as it was at the beginning, or by a lock on it.
+    fn begin(&self) -> impl Future<Output = Result<(Self::Tx, Cursor), ModelError>> + Send;
 
     /// Commits rows and cursor together, or neither.
     fn commit(tx: Self::Tx, cursor: Cursor) -> impl Future<Output = Result<(), ModelError>> + Send;
@@ -115,7 +117,7 @@ pub trait ReadModel: Clone + Send + Sync + 'static {
 
     /// Makes this instance the one that readers see, in one atomic step, and then drops the one that they saw before, of
     /// whichever version, and one that was kept as [`Kept::Previous`]. If that second part fails it is made up for when the
-    /// model is next opened. Others stay: a rebuild may be filling one.
+    /// model is next opened. Others stay: a rebuild may be filling one. Does nothing if it is the one that readers see.
     fn promote(&self) -> impl Future<Output = Result<(), ModelError>> + Send;
 
     /// Drops this instance, if it is there; the live one refuses.
@@ -125,12 +127,12 @@ pub trait ReadModel: Clone + Send + Sync + 'static {
     /// rebuild begins again after a restart, and one cannot roll back.
     const KEEPS: bool = false;
 
-    /// Notes durably why this instance is kept, replacing an earlier note: opening the model does not remove it, unless it
-    /// is an unfinished rebuild of another version. The note goes when the instance is promoted or dropped.
+    /// Notes durably that a rebuild fills this instance, replacing an earlier note: opening the model does not remove it
+    /// then, unless it is of another version. The note means nothing once the instance is live.
     ///
     /// For a database: a column of the table of instances, with the note as JSON.
-    fn keep(&self, why: Kept) -> impl Future<Output = Result<(), ModelError>> + Send {
-        let _ = why;
+    fn keep(&self, unfinished: Unfinished) -> impl Future<Output = Result<(), ModelError>> + Send {
+        let _ = unfinished;
         ready(Err(ModelError::CannotKeep))
     }
 
@@ -177,11 +179,18 @@ pub trait ReadModel: Clone + Send + Sync + 'static {
         ready(if Self::PARKS { Err(ModelError::CannotPark) } else { Ok(Vec::new()) })
     }
 
-    /// Whether an error that a projection met while it wrote its rows is one of the database and not of the event: a
-    /// connection that broke, a full disk. Such an event is tried again but never parked.
+    /// Whether an error that a projection met while it wrote its rows is only that their store is away: a connection that
+    /// broke, a full disk. Such an event is neither parked nor given up: the projection waits for the store.
     fn is_outage(error: &(dyn Error + 'static)) -> bool {
-        matches!(error.downcast_ref(), Some(RowError::Store(_))) || error.is::<StoreError>()
+        let _ = error;
+        false
     }
+}
+
+/// Whether an error that a projection met while it wrote its rows is one of the store of embedded views, and so none of the
+/// event: nothing is parked for it, and the projection stops if trying again does not help.
+pub(super) fn is_store_error(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(RowError::Store(_))) || error.is::<StoreError>()
 }
 
 /// Why an instance that is not the live one is kept.
@@ -190,14 +199,22 @@ pub trait ReadModel: Clone + Send + Sync + 'static {
 #[non_exhaustive]
 pub enum Kept {
     /// A rebuild fills it, and goes on with it after a restart.
-    Rebuild {
-        /// How.
-        options: RebuildOptions,
-        /// Whether it waits until it is told to go on.
-        paused: bool,
-    },
+    Rebuild(Unfinished),
     /// It was live before the one that is, and one may roll back to it.
     Previous,
+}
+
+/// What is noted of a rebuild, so that it can go on after a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Unfinished {
+    /// How it works.
+    pub options: RebuildOptions,
+    /// Whether it waits until it is told to go on.
+    pub paused: bool,
+    /// Which [program](crate::Env::program) began it. Another one begins again, so that the rows are all of one.
+    #[serde(default)]
+    pub program: u64,
 }
 
 /// Why a projection could not apply an event: any error, by `?`.

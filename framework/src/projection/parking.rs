@@ -32,7 +32,7 @@ impl OnFailure {
         Self { keys_max: None, attempts_max: None, backoff_first: None }
     }
 
-    /// The event's key is parked. Its read model must be able to keep parked events, as the embedded one is.
+    /// The event's key is parked. Its read model must be able to keep parked events, as all of ours are.
     #[must_use]
     pub const fn park() -> Self {
         Self { keys_max: Some(PARKED_KEYS_MAX), ..Self::stop() }

@@ -11,10 +11,11 @@ use tracing::Instrument;
 
 use super::{
     ahead::Ahead,
-    applier::{Applier, Halt, Step},
+    applier::{Applier, Halt, Step, Tries},
+    blocking::program,
     feed::Feed,
-    instance::{Failure, Instance, chain, parked_keys},
-    model::Kept,
+    instance::{Failure, Fault, Instance, chain, parked_keys},
+    model::Unfinished,
     options::RebuildOptions,
     rebuild::{RebuildError, Rebuilt},
     runner::{Control, TakeOver},
@@ -27,6 +28,8 @@ pub(super) enum Origin {
     Fresh,
     /// One that a rebuild had begun to fill before the service was started again.
     Begun(Arc<dyn Instance>),
+    /// As fresh: another program had begun to fill this one.
+    Outdated(Arc<dyn Instance>),
     /// The one that was live before; it has only to catch up.
     Previous(Arc<dyn Instance>),
 }
@@ -72,59 +75,93 @@ impl Replay {
     }
 
     async fn replay(&mut self) -> Result<Rebuilt, Halt> {
-        let started = Instant::now();
+        let program = program(&self.applier.env).await?;
+        let mut run = Run { program, started: Instant::now(), from: None, tries: Tries::default() };
         let shadow = match &self.origin {
-            Origin::Fresh => self.begin().await?,
+            Origin::Fresh => self.begin(&run).await?,
             Origin::Begun(begun) => Arc::clone(begun),
+            Origin::Outdated(outdated) => {
+                let shadow = self.begin(&run).await?;
+                // Only now, so that there is a rebuild to go on with whenever this ends.
+                self.discard(&**outdated).await;
+                shadow
+            }
             Origin::Previous(previous) => Arc::clone(previous),
         };
-        let result = match self.fill(&shadow, started).await {
-            Ok(from) => self.hand_over(&shadow).await.map(|cursor| (from, cursor)),
-            Err(halt) => Err(halt),
-        };
-        match result {
-            Ok((from, cursor)) => {
-                let events = cursor.position.get().saturating_sub(from.get());
-                Ok(Rebuilt { events, cursor, duration: started.elapsed() })
+        match self.fill_and_hand_over(&shadow, &mut run).await {
+            Ok(cursor) => {
+                let events = cursor.position.get().saturating_sub(run.from.unwrap_or_default().get());
+                Ok(Rebuilt { events, cursor, duration: run.started.elapsed() })
             }
             Err(halt) => {
-                let stays =
-                    matches!(self.origin, Origin::Previous(_)) || matches!(halt, Halt::Stopped) && self.goes_on();
-                if !stays && let Err(error) = shadow.discard().await {
-                    let (name, error) = (self.applier.name, chain(&error));
-                    tracing::warn!(projection = name, error, "what was replayed could not be dropped");
+                let stays = match &halt {
+                    _ if matches!(self.origin, Origin::Previous(_)) => true,
+                    Halt::Stopped => self.goes_on(),
+                    // Another service fills it now, or it is gone.
+                    Halt::Failed(failure) => failure.fault == Fault::Fenced,
+                };
+                if !stays {
+                    self.discard(&*shadow).await;
                 }
                 Err(halt)
             }
         }
     }
 
+    async fn discard(&self, instance: &dyn Instance) {
+        if let Err(error) = instance.discard().await {
+            let (name, error) = (self.applier.name, chain(&error));
+            tracing::warn!(projection = name, error, "what was replayed could not be dropped");
+        }
+    }
+
     /// Makes an empty instance that outlasts a restart, if the read model can keep one.
-    async fn begin(&self) -> Result<Arc<dyn Instance>, Halt> {
+    async fn begin(&self, run: &Run) -> Result<Arc<dyn Instance>, Halt> {
+        let paused = *self.paused.borrow();
         let shadow = self.instance.shadow().await?;
-        self.note(&*shadow, false).await?;
+        self.note(&*shadow, run, paused).await?;
         Ok(shadow)
     }
 
-    async fn note(&self, shadow: &dyn Instance, paused: bool) -> Result<(), Halt> {
+    async fn note(&self, shadow: &dyn Instance, run: &Run, paused: bool) -> Result<(), Halt> {
         if shadow.can_keep() && !matches!(self.origin, Origin::Previous(_)) {
-            shadow.keep(Kept::Rebuild { options: self.options, paused }).await?;
+            shadow.keep(Unfinished { options: self.options, paused, program: run.program }).await?;
         }
         Ok(())
     }
 
-    /// Replays the log until little is left; tells where it began.
-    async fn fill(&mut self, shadow: &Arc<dyn Instance>, started: Instant) -> Result<Position, Halt> {
+    /// Fills an instance and has it put into place; tells where it was then. Waits for the read model's store whenever that
+    /// is away: everything here can be done again.
+    async fn fill_and_hand_over(&mut self, shadow: &Arc<dyn Instance>, run: &mut Run) -> Result<Cursor, Halt> {
+        loop {
+            let ended = match self.fill(shadow, run).await {
+                Ok(()) => self.hand_over(shadow).await,
+                Err(halt) => Err(halt),
+            };
+            match ended {
+                Err(Halt::Failed(failure)) if failure.fault == Fault::Outage => {
+                    self.progress.send_modify(|progress| progress.waiting = true);
+                    let attempts = run.tries.count(&failure);
+                    self.applier.back_off(failure, attempts).await?;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Replays the log until little is left.
+    async fn fill(&mut self, shadow: &Arc<dyn Instance>, run: &mut Run) -> Result<(), Halt> {
         let mut head = self.events.head().await?;
         let mut cursor = shadow.cursor().await?;
         let mut parked = parked_keys(&**shadow).await?;
-        let (from, mut pace) = (cursor.position, Pace::new(self.options));
+        let mut pace = Pace::new(self.options);
+        run.from.get_or_insert(cursor.position);
         let options = Arc::clone(&self.applier.options);
         let feed = Feed::open(&*self.events, cursor, pace.batch(options.rebuild_batch_events)).await?;
         let mut feed = Ahead::new(feed, Arc::clone(shadow), head, options.rebuild_decoders);
         loop {
-            self.tell(from, cursor, head, started);
-            self.wait_while_paused(&**shadow, &mut pace).await?;
+            self.tell(run, cursor, head);
+            self.wait_while_paused(&**shadow, run, &mut pace).await?;
             let fed = tokio::select! {
                 biased;
                 () = self.applier.stop.told() => return Err(Halt::Stopped),
@@ -137,26 +174,28 @@ impl Replay {
             };
             let (events, caught_up) = (fed.events.len(), fed.caught_up);
             self.applier.apply(&**shadow, head, fed, &mut parked, tell).await?;
+            run.tries = Tries::default();
             pace.did(events);
             head = self.events.head().await?;
             let left = head.position.get().saturating_sub(cursor.position.get());
             if caught_up || left < self.applier.options.live_batch_events as u64 {
-                self.tell(from, cursor, head, started);
-                return Ok(from);
+                self.tell(run, cursor, head);
+                return Ok(());
             }
         }
     }
 
-    fn tell(&self, from: Position, cursor: Cursor, head: Cursor, started: Instant) {
-        self.progress.send_replace(Progress::new(from, cursor.position, head.position, started.elapsed()));
+    fn tell(&self, run: &Run, cursor: Cursor, head: Cursor) {
+        let from = run.from.unwrap_or_default();
+        self.progress.send_replace(Progress::new(from, cursor.position, head.position, run.started.elapsed()));
     }
 
     /// Waits as long as it is paused, which is noted, so that it still is after a restart.
-    async fn wait_while_paused(&mut self, shadow: &dyn Instance, pace: &mut Pace) -> Result<(), Halt> {
+    async fn wait_while_paused(&mut self, shadow: &dyn Instance, run: &Run, pace: &mut Pace) -> Result<(), Halt> {
         if !*self.paused.borrow_and_update() {
             return Ok(());
         }
-        self.note(shadow, true).await?;
+        self.note(shadow, run, true).await?;
         self.progress.send_modify(|progress| progress.paused = true);
         tokio::select! {
             biased;
@@ -166,7 +205,7 @@ impl Replay {
         }
         *pace = Pace::new(self.options);
         self.progress.send_modify(|progress| progress.paused = false);
-        self.note(shadow, false).await
+        self.note(shadow, run, false).await
     }
 
     /// Lets the runner apply the rest and swap: between two of its transactions, so nobody writes to either meanwhile.
@@ -179,6 +218,16 @@ impl Replay {
         self.control.send(Control::TakeOver(asked)).await.map_err(|_| Halt::Stopped)?;
         answer.await.map_err(|_| Halt::Stopped)?.map_err(Halt::Failed)
     }
+}
+
+/// What is known of a replay while it lasts.
+struct Run {
+    /// Which program this is.
+    program: u64,
+    started: Instant,
+    /// Where it began.
+    from: Option<Position>,
+    tries: Tries,
 }
 
 /// Keeps a replay from being quicker than it may.

@@ -1,6 +1,6 @@
 //! The task of a projection: it follows the log, one transaction after the other.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use annalist_core::{Cursor, EventStore};
 use tokio::{
@@ -10,9 +10,9 @@ use tokio::{
 use tracing::Instrument;
 
 use super::{
-    applier::{Applier, Halt, Step},
+    applier::{Applier, Halt, Step, Tries},
     feed::{Fed, Feed},
-    instance::{Failure, Instance, chain, parked_keys},
+    instance::{Failure, Fault, Instance, chain, parked_keys},
     model::ModelError,
     parking::{ParkedCount, ParkedKeys},
     status::{ProjectionState, Published, Rate},
@@ -73,19 +73,41 @@ impl Runner {
 
     /// Follows the log until another instance is to take over.
     async fn follow(&mut self) -> Result<TakeOver, Halt> {
-        let mut attempts = 0;
+        let mut tries = Tries::default();
         loop {
-            match self.follow_once(&mut attempts).await {
-                Err(Halt::Failed(failure)) => {
-                    attempts += 1;
-                    self.applier.back_off(failure, attempts).await?;
-                }
+            let failure = match self.follow_once(&mut tries).await {
+                Err(Halt::Failed(failure)) => failure,
                 ended => return ended,
+            };
+            if failure.fault == Fault::Outage {
+                let now = self.applier.env.now();
+                self.publish(|published| published.wait(now, &failure.error));
+            }
+            let attempts = tries.count(&failure);
+            if let Some(asked) = self.wait(failure, attempts).await? {
+                return Ok(asked);
             }
         }
     }
 
-    async fn follow_once(&mut self, attempts: &mut u32) -> Result<TakeOver, Halt> {
+    /// Waits before another attempt, and meanwhile does what it is asked to.
+    async fn wait(&mut self, failure: Failure, attempts: u32) -> Result<Option<TakeOver>, Halt> {
+        let mut applier = self.applier.clone();
+        let mut waiting = pin!(applier.back_off(failure, attempts));
+        loop {
+            let asked = tokio::select! {
+                biased;
+                waited = &mut waiting => return waited.map(|()| None),
+                Some(asked) = self.control.recv() => asked,
+            };
+            match asked {
+                Control::TakeOver(asked) => return Ok(Some(asked)),
+                Control::Parked(asked) => self.answer(asked).await,
+            }
+        }
+    }
+
+    async fn follow_once(&mut self, tries: &mut Tries) -> Result<TakeOver, Halt> {
         let head = self.events.head().await?;
         let cursor = self.instance.cursor().await?;
         let readable = self.instance.is_live().await?;
@@ -111,7 +133,7 @@ impl Runner {
             };
             let was_readable = self.published.borrow().readable;
             self.take(head, fed).await?;
-            *attempts = 0;
+            *tries = Tries::default();
             let Published { cursor, readable, .. } = *self.published.borrow();
             if readable && !was_readable {
                 feed = Feed::open(&*self.events, cursor, options.live_batch_events).await?;
@@ -151,7 +173,7 @@ impl Runner {
         tracing::error!(projection = name, ?position, error, "the projection has stopped");
         self.publish(|published| {
             published.last_error = Some(error.as_str().into());
-            published.state = if failure.foreign {
+            published.state = if failure.fault == Fault::Foreign {
                 ProjectionState::Foreign { error }
             } else {
                 ProjectionState::Failed { position, error }

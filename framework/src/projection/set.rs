@@ -2,19 +2,20 @@
 
 use std::{
     any::TypeId,
+    collections::HashSet,
     fmt,
     sync::{Arc, Mutex},
 };
 
-use annalist_core::EventStore;
-use futures_util::future::BoxFuture;
+use annalist_core::{Cursor, EventStore};
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{mpsc, watch};
 
 use super::{
     applier::{Applier, Stop},
     control::{Entry, Inner},
     embedded::Embedded,
-    instance::{Bound, Instance},
+    instance::{Bound, Instance, chain},
     key_value::KeyValueStore,
     model::{ModelError, Projection},
     options::{CONTROL_QUEUE, ProjectionOptions},
@@ -118,29 +119,22 @@ impl ProjectionSet {
 
     /// Opens all views, then starts a task for each projection. Must be called within a Tokio runtime.
     ///
+    /// A view whose store is away does not keep the others waiting: its projection begins when the store is there, and
+    /// says so in its [state](super::ProjectionState::Waiting) until then.
+    ///
     /// # Errors
     /// [`StartError`]: nothing was started.
     pub async fn start(self) -> Result<Projections, StartError> {
         let Self { events, views, env, options, registered } = self;
+        check_names(&registered)?;
         let (options, (stop, stopped)) = (Arc::new(options), watch::channel(false));
-        let (mut entries, mut runners) = (Vec::<Arc<Entry>>::new(), Vec::new());
-        for Registered { name, version, type_id, open } in registered {
-            if !is_name(name) {
-                return Err(StartError::Name { name });
-            }
-            if entries.iter().any(|entry| entry.name == name) {
-                return Err(StartError::Twice { name });
-            }
-            let failed = |source| StartError::Model { name, source };
-            let instance = open(Arc::clone(&views)).await.map_err(failed)?;
-            let cursor = instance.cursor().await.map_err(failed)?;
-            let readable = instance.is_live().await.map_err(failed)?;
-            let (publish, published) = watch::channel(Published::new(cursor, readable));
+        let (mut entries, mut runners) = (Vec::new(), Vec::new());
+        let opening = registered.into_iter().map(|registered| registered.open(&views, &*env));
+        for opened in join_all(opening).await {
+            let Opened { name, version, type_id, instance, published } = opened?;
+            let (publish, published) = watch::channel(published);
             let (control, controlled) = mpsc::channel(CONTROL_QUEUE);
             let policy = instance.on_failure();
-            if policy.keys_max.is_some() && !instance.can_park() {
-                return Err(StartError::CannotPark { name });
-            }
             let applier = Applier {
                 name,
                 options: Arc::new(policy.options(ProjectionOptions::clone(&options))),
@@ -171,9 +165,54 @@ impl ProjectionSet {
         let tasks = runners.into_iter().map(Runner::run).collect();
         let projections = Projections::new(Inner { events, views, options, entries, tasks: Mutex::new(tasks), stop });
         for control in projections.all() {
-            control.take_up().await.map_err(|source| StartError::Model { name: control.name(), source })?;
+            let name = control.name();
+            control.start().await.map_err(|source| StartError::Model { name, source })?;
         }
         Ok(projections)
+    }
+}
+
+fn check_names(registered: &[Registered]) -> Result<(), StartError> {
+    let mut names = HashSet::new();
+    for Registered { name, .. } in registered {
+        if !is_name(name) {
+            return Err(StartError::Name { name });
+        }
+        if !names.insert(*name) {
+            return Err(StartError::Twice { name });
+        }
+    }
+    Ok(())
+}
+
+/// A projection whose view was opened, as far as its store is there.
+struct Opened {
+    name: &'static str,
+    version: u32,
+    type_id: TypeId,
+    instance: Arc<dyn Instance>,
+    published: Published,
+}
+
+impl Registered {
+    async fn open(self, views: &Arc<dyn KeyValueStore>, env: &dyn Env) -> Result<Opened, StartError> {
+        let Self { name, version, type_id, open } = self;
+        let failed = |source| StartError::Model { name, source };
+        let instance = open(Arc::clone(views)).await.map_err(failed)?;
+        if instance.on_failure().keys_max.is_some() && !instance.can_park() {
+            return Err(StartError::CannotPark { name });
+        }
+        let seen = async { Ok((instance.cursor().await?, instance.is_live().await?)) };
+        let published = match seen.await {
+            Ok((cursor, readable)) => Published::new(cursor, readable),
+            Err(error @ ModelError::Unavailable(_)) => {
+                let mut published = Published::new(Cursor::START, false);
+                published.wait(env.now(), &chain(&error));
+                published
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(Opened { name, version, type_id, instance, published })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
-use annalist_core::{Cursor, Position};
+use annalist_core::{Cursor, Position, Timestamp};
 use tokio::time::Instant;
 
 use super::{options::RATE_WINDOW, parking::ParkedCount};
@@ -27,6 +27,14 @@ pub enum ProjectionState {
     Replaying,
     /// It has caught up and applies events as they are recorded.
     Live,
+    /// The store of its rows is away. It is asked again every few seconds, for as long as it takes, and the projection goes
+    /// on where the store is then.
+    Waiting {
+        /// Since when, as far as the projection has noticed.
+        since: Timestamp,
+        /// What the store, or the way to it, said last.
+        error: String,
+    },
     /// It stopped. The view stays as it is: everything before the event, nothing behind it.
     Failed {
         /// The event that could not be applied; `None` if the failure concerns no single event.
@@ -96,10 +104,12 @@ pub struct Progress {
     pub left: Option<Duration>,
     /// Whether it waits until it is told to go on.
     pub paused: bool,
+    /// Whether it waits for the store of the rows, which is away.
+    pub waiting: bool,
 }
 
 impl Progress {
-    pub(super) const START: Self = Self { done: 0, total: 0, rate: 0.0, left: None, paused: false };
+    pub(super) const START: Self = Self { done: 0, total: 0, rate: 0.0, left: None, paused: false, waiting: false };
 
     /// Events up to `from` were replayed before.
     pub(super) fn new(from: Position, done: Position, total: Position, elapsed: Duration) -> Self {
@@ -107,7 +117,7 @@ impl Progress {
         let rate = per_second(done.saturating_sub(from.get()), elapsed);
         let left =
             (rate > 0.0).then(|| Duration::try_from_secs_f64(float(total - done) / rate).unwrap_or(Duration::MAX));
-        Self { done, total, rate, left, paused: false }
+        Self { done, total, rate, left, ..Self::START }
     }
 
     /// Between 0 and 1.
@@ -144,6 +154,15 @@ impl Published {
         self.state = if readable { ProjectionState::Replaying } else { ProjectionState::Building };
         (self.cursor, self.readable, self.parked) = (cursor, readable, parked);
         (self.rate, self.at) = (0.0, Instant::now());
+    }
+
+    /// The store of the rows is away.
+    pub(super) fn wait(&mut self, now: Timestamp, error: &str) {
+        let since = match self.state {
+            ProjectionState::Waiting { since, .. } => since,
+            _ => now,
+        };
+        self.state = ProjectionState::Waiting { since, error: error.to_owned() };
     }
 
     /// The status at this moment.
@@ -218,6 +237,7 @@ impl fmt::Display for ProjectionState {
             Self::Building => f.write_str("building"),
             Self::Replaying => f.write_str("replaying"),
             Self::Live => f.write_str("live"),
+            Self::Waiting { since, error } => write!(f, "waiting for its store since {since}: {error}"),
             Self::Failed { position: Some(position), error } => write!(f, "failed at event {position}: {error}"),
             Self::Failed { position: None, error } => write!(f, "failed: {error}"),
             Self::Foreign { error } => write!(f, "foreign, to be rebuilt: {error}"),
@@ -260,6 +280,7 @@ impl fmt::Display for Progress {
         write!(f, "{:.0} %, {} of {} events, {:.0}/s", self.fraction() * 100.0, self.done, self.total, self.rate)?;
         match self.left {
             _ if self.paused => f.write_str(", paused"),
+            _ if self.waiting => f.write_str(", waiting for its store"),
             Some(left) => write!(f, ", {} s left", left.as_secs()),
             None => Ok(()),
         }

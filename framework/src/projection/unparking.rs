@@ -5,7 +5,7 @@ use annalist_core::{Cursor, EventStore, Position, Read, RecordedEvent, StoreErro
 use tokio::sync::oneshot;
 
 use super::{
-    instance::{Failure, Instance, chain, parked_keys},
+    instance::{Failure, Fault, Instance, chain, parked_keys},
     model::ModelError,
     parking::{Parked, ParkedKeys},
 };
@@ -113,9 +113,9 @@ impl Unparking<'_> {
 
     /// Notes that an event failed again.
     async fn failed(&mut self, page: &[Parked], applied: u64, cursor: Cursor, failure: Failure) -> ParkedError {
-        let Failure { at, error, of_event, .. } = failure;
+        let Failure { at, error, fault, .. } = failure;
         let event = at.and_then(|(_, position)| page.iter().find(|parked| parked.position == position));
-        let failed = match event.filter(|_| of_event) {
+        let failed = match event.filter(|_| fault == Fault::Event) {
             Some(Parked { key, position, attempts, .. }) => {
                 let (key, position, attempts) = (key.clone(), *position, attempts.saturating_add(1));
                 let note = Parked { key: key.clone(), position, error: Some(error.clone()), attempts, time: self.now };

@@ -53,7 +53,7 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-pub use crate::projection::{GivenEvent, GivenView, given_view};
+pub use crate::projection::{GivenEvent, GivenView, given_log, given_view};
 pub use given::{Given, Then, given};
 pub use given_saga::{ExpectedCommand, GivenSaga, given_saga, to};
 pub use given_workflow::{GivenWorkflow, given_workflow};

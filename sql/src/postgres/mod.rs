@@ -1,22 +1,21 @@
 //! Read models in PostgreSQL: a schema for each instance.
 
+mod instances;
 mod notes;
+mod parked;
 
 use std::{fmt, sync::Arc};
 
-use annalist::projection::{ModelError, Projection, ReadModel};
-use annalist_core::Cursor;
-use sqlx::{
-    PgConnection, PgPool,
-    pool::PoolOptions,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use annalist::projection::{Kept, ModelError, Parked, Projection, ReadModel, Unfinished};
+use annalist_core::{Cursor, Position};
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::OnceCell;
 
-use self::notes::Row;
+use self::instances::Shared;
 use crate::{
     error::{SqlError, is_outage_of_any, model},
     fence::{Fence, gone},
-    limits::{ATTEMPTS_MAX, IDLE, PATIENCE, READERS_MAX, WRITERS_MAX},
+    limits::ATTEMPTS_MAX,
     tx::{PostgresTx, Tx, View},
 };
 
@@ -24,52 +23,58 @@ use crate::{
 ///
 /// An instance is a schema (`statement#7`), and what happens in a transaction of this finds its tables there by their
 /// plain names, through the search path; behind it stand the schemas of the connection's own search path. What is known
-/// of the instances stands in the table `annalist.views`. The role needs the right to create schemas.
+/// of the instances stands in the table `annalist.views`, what they have parked in `annalist.parked`. The role needs the
+/// right to create schemas.
+///
+/// Nothing is asked of the database before its first use, so a service starts without it: its projection waits for the
+/// database, and says so in its [state](annalist::projection::ProjectionState::Waiting).
 ///
 /// One service at a time fills a projection: when two do, the one that came later goes on, and the other one's projection
 /// stops with [`ModelError::Fenced`]. Clones share the connections.
 #[derive(Clone)]
 pub struct Postgres {
     shared: Arc<Shared>,
-    instance: i64,
+    /// Which one, once that is known.
+    instance: Arc<OnceCell<i64>>,
     fence: Arc<Fence>,
 }
 
-/// What all instances of a projection have in common.
-struct Shared {
-    name: &'static str,
-    version: i64,
-    tables: &'static str,
-    writers: PgPool,
-    readers: PgPool,
-}
-
 impl Postgres {
-    /// Opens the rows of projection `P` at `url` (`postgres://user:password@host/database`): the live instance, if it was
-    /// filled by this version of the projection; otherwise the one that this version has begun to fill, or a new one,
-    /// whose tables and indexes the statements in `tables` make. What interrupted rebuilds left is removed.
+    /// The rows of projection `P` at `url` (`postgres://user:password@host/database`). Must be called within a Tokio runtime.
+    ///
+    /// They are opened when they are first used, or by [`Postgres::connect`]: the live instance, if it was filled by this
+    /// version of the projection; otherwise the one that this version has begun to fill, or a new one, whose tables and
+    /// indexes the statements in `tables` make. What nobody needs is removed.
+    ///
+    /// # Errors
+    /// [`SqlError`] when that is no address.
+    pub fn at<P: Projection>(url: &str, tables: &'static str) -> Result<Self, SqlError> {
+        Ok(Self::with::<P>(url.parse()?, tables))
+    }
+
+    /// [`Postgres::at`] with options that do not fit in an address.
+    #[must_use]
+    pub fn with<P: Projection>(options: PgConnectOptions, tables: &'static str) -> Self {
+        let shared = Arc::new(Shared::new(P::NAME, P::VERSION, tables, options));
+        Self { shared, instance: Arc::default(), fence: Arc::new(Fence::new()) }
+    }
+
+    /// Opens the rows now, to be told at once what is wrong.
     ///
     /// # Errors
     /// [`SqlError`] when the database cannot be reached, or refuses the tables.
-    pub async fn connect<P: Projection>(url: &str, tables: &'static str) -> Result<Self, SqlError> {
-        Self::connect_with::<P>(url.parse()?, tables).await
+    pub async fn connect(&self) -> Result<(), SqlError> {
+        self.number().await.map(drop)
     }
 
-    /// [`Postgres::connect`] with options that do not fit in an address.
-    ///
-    /// # Errors
-    /// As [`Postgres::connect`].
-    pub async fn connect_with<P: Projection>(
-        options: PgConnectOptions,
-        tables: &'static str,
-    ) -> Result<Self, SqlError> {
-        let lock_timeout = format!("{}ms", PATIENCE.as_millis());
-        let options = options.options([("lock_timeout", lock_timeout)]);
-        let writers = pool(WRITERS_MAX).connect_with(options.clone()).await?;
-        let readers = pool(READERS_MAX).connect_lazy_with(options);
-        let shared = Arc::new(Shared { name: P::NAME, version: i64::from(P::VERSION), tables, writers, readers });
-        let instance = shared.open().await?;
-        Ok(Self { shared, instance, fence: Arc::new(Fence::new()) })
+    /// Which instance it is. It is looked for again as long as the database does not tell.
+    async fn number(&self) -> Result<i64, SqlError> {
+        self.instance.get_or_try_init(|| self.shared.open()).await.copied()
+    }
+
+    fn instance(shared: &Arc<Shared>, number: i64, fence: Fence) -> Self {
+        let instance = Arc::new(OnceCell::new_with(Some(number)));
+        Self { shared: Arc::clone(shared), instance, fence: Arc::new(fence) }
     }
 
     /// One consistent state of the live instance, to be read. Whoever wants to see what he has written waits with
@@ -78,6 +83,7 @@ impl Postgres {
     /// # Errors
     /// [`SqlError::Building`] when the view was never complete; [`SqlError`] when the database fails.
     pub async fn read(&self) -> Result<View<sqlx::Postgres>, SqlError> {
+        self.number().await?;
         let Shared { name, version, readers, .. } = &*self.shared;
         for _ in 0..ATTEMPTS_MAX {
             let mut transaction =
@@ -92,77 +98,23 @@ impl Postgres {
         }
         Err(SqlError::Unavailable(sqlx::Error::PoolTimedOut))
     }
-}
 
-fn pool(connections: u32) -> PgPoolOptions {
-    PoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).idle_timeout(IDLE)
-}
-
-impl Shared {
-    /// Finds or makes the instance that this version of the projection is to fill.
-    async fn open(&self) -> Result<i64, SqlError> {
-        let mut transaction = self.writers.begin().await?;
-        notes::make_table(&mut transaction).await?;
-        notes::alone(&mut transaction, self.name).await?;
-        let rows = notes::all(&mut transaction, self.name).await?;
-        let ours = rows.iter().filter(|row| row.version == self.version);
-        let number = match ours.max_by_key(|row| (row.live, row.instance)) {
-            Some(row) => {
-                notes::revive(&mut transaction, row.instance).await?;
-                row.instance
+    /// Makes this the live instance, and keeps or removes the one that was.
+    async fn put_into_place(&self, keep: bool) -> Result<(), ModelError> {
+        let number = self.number().await?;
+        let mut attempts = 0;
+        let unwanted = loop {
+            attempts += 1;
+            match self.shared.promote(number, &self.fence.writer, keep).await {
+                // The answer to a commit may be lost; doing it again does no harm.
+                Err(SqlError::Unavailable(_)) if attempts < ATTEMPTS_MAX => {}
+                result => break result?,
             }
-            None => self.create(&mut transaction).await?,
         };
-        transaction.commit().await?;
-        self.remove(rows.iter().filter(|row| !row.live && row.instance != number)).await;
-        Ok(number)
-    }
-
-    /// Makes an empty instance.
-    async fn create(&self, connection: &mut PgConnection) -> Result<i64, SqlError> {
-        let instance = notes::add(connection, self.name, self.version).await?;
-        notes::enter(connection, self.name, instance).await?;
-        sqlx::raw_sql(self.tables)
-            .execute(connection)
-            .await
-            .map_err(|source| SqlError::Tables { projection: self.name, source })?;
-        Ok(instance)
-    }
-
-    /// Removes instances that nobody needs any more. One that cannot be removed now is removed later.
-    async fn remove(&self, rows: impl Iterator<Item = &Row>) {
-        for Row { instance, .. } in rows {
-            if let Err(error) = self.remove_one(*instance).await {
-                let (projection, error) = (self.name, &error as &dyn std::error::Error);
-                tracing::warn!(projection, instance, error, "an old instance is removed when the view is next opened");
-            }
-        }
-    }
-
-    async fn remove_one(&self, instance: i64) -> Result<(), SqlError> {
-        let mut transaction = self.writers.begin().await?;
-        if notes::remove(&mut transaction, self.name, instance).await? {
-            transaction.commit().await?;
-        } else {
-            tracing::info!(
-                projection = self.name,
-                instance,
-                "an old instance is still being read; it is removed later"
-            );
-        }
+        let unwanted = unwanted.ok_or_else(gone)?;
+        self.fence.signed();
+        self.shared.remove(unwanted).await;
         Ok(())
-    }
-
-    /// Makes an instance live and tells which others there are.
-    async fn promote(&self, instance: i64) -> Result<Vec<Row>, SqlError> {
-        let mut transaction = self.writers.begin().await?;
-        notes::alone(&mut transaction, self.name).await?;
-        let rows = notes::all(&mut transaction, self.name).await?;
-        if rows.iter().any(|row| row.instance == instance) {
-            notes::make_live(&mut transaction, self.name, instance).await?;
-            transaction.commit().await?;
-        }
-        Ok(rows)
     }
 }
 
@@ -174,23 +126,26 @@ impl ReadModel for Postgres {
     }
 
     async fn cursor(&self) -> Result<Cursor, ModelError> {
+        let number = self.number().await?;
         let mut connection = self.shared.writers.acquire().await.map_err(model)?;
-        let note = notes::note(&mut connection, self.instance).await?.ok_or_else(gone)?;
+        let note = notes::note(&mut connection, number).await?.ok_or_else(gone)?;
         self.fence.seen(note.cursor);
         Ok(note.cursor)
     }
 
     async fn is_live(&self) -> Result<bool, ModelError> {
+        let number = self.number().await?;
         let mut connection = self.shared.writers.acquire().await.map_err(model)?;
-        Ok(notes::is_live(&mut connection, self.instance).await?)
+        Ok(notes::is_live(&mut connection, number).await?)
     }
 
-    async fn begin(&self) -> Result<PostgresTx, ModelError> {
+    async fn begin(&self) -> Result<(PostgresTx, Cursor), ModelError> {
+        let number = self.number().await?;
         let mut transaction = self.shared.writers.begin().await.map_err(model)?;
-        let note = notes::lock(&mut transaction, self.instance).await?.ok_or_else(gone)?;
-        self.fence.admit(&note)?;
-        notes::enter(&mut transaction, self.shared.name, self.instance).await?;
-        Ok(Tx { transaction, fence: Arc::clone(&self.fence), instance: self.instance })
+        let note = notes::lock(&mut transaction, number).await?.ok_or_else(gone)?;
+        let cursor = self.fence.admit(&note)?;
+        notes::enter(&mut transaction, self.shared.name, number).await?;
+        Ok((Tx { transaction, fence: Arc::clone(&self.fence), instance: number }, cursor))
     }
 
     async fn commit(tx: PostgresTx, cursor: Cursor) -> Result<(), ModelError> {
@@ -202,27 +157,16 @@ impl ReadModel for Postgres {
     }
 
     async fn shadow(&self) -> Result<Self, ModelError> {
+        // What is opened later would remove it.
+        self.number().await?;
         let mut transaction = self.shared.writers.begin().await.map_err(model)?;
-        let instance = self.shared.create(&mut transaction).await?;
+        let number = self.shared.create(&mut transaction).await?;
         transaction.commit().await.map_err(model)?;
-        Ok(Self { shared: Arc::clone(&self.shared), instance, fence: Arc::new(Fence::new()) })
+        Ok(Self::instance(&self.shared, number, Fence::new()))
     }
 
     async fn promote(&self) -> Result<(), ModelError> {
-        let mut attempts = 0;
-        let rows = loop {
-            attempts += 1;
-            match self.shared.promote(self.instance).await {
-                // The answer to a commit may be lost; doing it again does no harm.
-                Err(SqlError::Unavailable(_)) if attempts < ATTEMPTS_MAX => {}
-                result => break result?,
-            }
-        };
-        if rows.iter().all(|row| row.instance != self.instance) {
-            return Err(gone());
-        }
-        self.shared.remove(rows.iter().filter(|row| row.live && row.instance != self.instance)).await;
-        Ok(())
+        self.put_into_place(false).await
     }
 
     async fn discard(&self) -> Result<(), ModelError> {
@@ -230,12 +174,53 @@ impl ReadModel for Postgres {
             let why = format!("the live instance of the view `{}` cannot be discarded", self.shared.name);
             return Err(ModelError::Other(why.into()));
         }
-        Ok(self.shared.remove_one(self.instance).await?)
+        Ok(self.shared.remove_one(self.number().await?).await?)
+    }
+
+    const KEEPS: bool = true;
+
+    async fn keep(&self, unfinished: Unfinished) -> Result<(), ModelError> {
+        let number = self.number().await?;
+        let mut connection = self.shared.writers.acquire().await.map_err(model)?;
+        Ok(notes::keep(&mut connection, number, unfinished).await?)
+    }
+
+    async fn kept(&self) -> Result<Vec<(Self, Kept)>, ModelError> {
+        self.number().await?;
+        let kept = self.shared.kept().await?.into_iter().map(|(number, why)| {
+            let fence = if why == Kept::Previous { Fence::putting_back() } else { Fence::new() };
+            (Self::instance(&self.shared, number, fence), why)
+        });
+        Ok(kept.collect())
+    }
+
+    async fn promote_keeping(&self) -> Result<(), ModelError> {
+        self.put_into_place(true).await
+    }
+
+    const PARKS: bool = true;
+
+    async fn park(tx: &mut PostgresTx, parked: &Parked) -> Result<(), ModelError> {
+        parked::park(&mut tx.transaction, tx.instance, parked).await.map_err(model)
+    }
+
+    async fn unpark(tx: &mut PostgresTx, key: &str, position: Position) -> Result<(), ModelError> {
+        parked::unpark(&mut tx.transaction, tx.instance, key, position).await.map_err(model)
+    }
+
+    async fn parked(&self, after: Option<(&str, Position)>, limit: usize) -> Result<Vec<Parked>, ModelError> {
+        let number = self.number().await?;
+        let mut connection = self.shared.writers.acquire().await.map_err(model)?;
+        parked::list(&mut connection, number, after, limit).await.map_err(model)
     }
 }
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Postgres({} version {}, instance {})", self.shared.name, self.shared.version, self.instance)
+        write!(f, "Postgres({} version {}, ", self.shared.name, self.shared.version)?;
+        match self.instance.get() {
+            Some(instance) => write!(f, "instance {instance})"),
+            None => f.write_str("not opened)"),
+        }
     }
 }

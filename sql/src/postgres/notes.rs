@@ -1,17 +1,20 @@
 //! The statements about instances. Everything that they name stands in the schema `annalist`; both names never change.
 //!
 //! ```text
-//! annalist.views    instance (number, never used again), projection, version, live, writer, store, epoch, position
+//! annalist.views           instance (number, never used again), projection, version, live, writer, store, epoch, position,
+//!                          why it is kept that is not live, as JSON
+//! annalist.parked          events that an instance has set aside: key, position, error, attempts, time in microseconds
 //! "projection#instance"    the schema with the tables of an instance
 //! ```
 
-use annalist::projection::ModelError;
+use annalist::projection::{Kept, ModelError, Unfinished};
 use annalist_core::Cursor;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::{
     error::{SqlError, model},
     fence::{Columns, Note, REPLACED, columns, cursor},
+    kept::{from_text, to_text},
     limits::{REMOVAL_PATIENCE, SCHEMA_NAME_BYTES_MAX, WRITER_SILENT},
 };
 
@@ -20,7 +23,7 @@ const LOCKS_INSTANCE: i32 = 0x616e_6e61;
 /// The same for projections ("annb"), and for the table of ours.
 const LOCKS_PROJECTION: i32 = 0x616e_6e62;
 
-const TABLE: &str = "
+const TABLES: &str = "
     create schema if not exists annalist;
     create table if not exists annalist.views (
         instance serial primary key,
@@ -34,6 +37,16 @@ const TABLE: &str = "
     );
     create unique index if not exists views_live on annalist.views (projection) where live;
     create index if not exists views_projection on annalist.views (projection);
+    alter table annalist.views add column if not exists kept text;
+    create table if not exists annalist.parked (
+        instance integer not null references annalist.views on delete cascade,
+        key text collate \"C\" not null,
+        position bigint not null,
+        error text,
+        attempts bigint not null,
+        time bigint not null,
+        primary key (instance, key, position)
+    );
 ";
 
 /// What is known of an instance.
@@ -41,17 +54,19 @@ pub(super) struct Row {
     pub(super) instance: i64,
     pub(super) version: i64,
     pub(super) live: bool,
+    pub(super) kept: Option<Kept>,
 }
 
-/// Makes our own table, if it is not there.
-pub(super) async fn make_table(connection: &mut PgConnection) -> Result<(), SqlError> {
-    let there = "select to_regclass('annalist.views') is not null";
+/// Makes our own tables, if they are not there.
+pub(super) async fn make_tables(connection: &mut PgConnection) -> Result<(), SqlError> {
+    // The one that came last: without it there may be those from before.
+    let there = "select to_regclass('annalist.parked') is not null";
     if sqlx::query_scalar(there).fetch_one(&mut *connection).await? {
         return Ok(());
     }
     // "If not exists" is no promise when two do it at once.
     alone(connection, "annalist.views").await?;
-    let made = sqlx::raw_sql(TABLE).execute(connection).await;
+    let made = sqlx::raw_sql(TABLES).execute(connection).await;
     made.map_err(|source| SqlError::Tables { projection: "annalist.views", source })?;
     Ok(())
 }
@@ -64,9 +79,20 @@ pub(super) async fn alone(connection: &mut PgConnection, name: &str) -> Result<(
 }
 
 pub(super) async fn all(connection: &mut PgConnection, name: &str) -> Result<Vec<Row>, SqlError> {
-    let all = "select instance::bigint, version, live from annalist.views where projection = $1 order by instance";
-    let rows: Vec<(i64, i64, bool)> = sqlx::query_as(all).bind(name).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|(instance, version, live)| Row { instance, version, live }).collect())
+    let all =
+        "select instance::bigint, version, live, kept from annalist.views where projection = $1 order by instance";
+    let rows: Vec<(i64, i64, bool, Option<String>)> = sqlx::query_as(all).bind(name).fetch_all(connection).await?;
+    let row = |(instance, version, live, kept): (_, _, _, Option<String>)| {
+        Ok(Row { instance, version, live, kept: kept.as_deref().map(from_text).transpose()? })
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// Notes that a rebuild fills an instance.
+pub(super) async fn keep(connection: &mut PgConnection, instance: i64, unfinished: Unfinished) -> Result<(), SqlError> {
+    let keep = sqlx::query("update annalist.views set kept = $2 where instance = $1").bind(instance);
+    keep.bind(to_text(&Kept::Rebuild(unfinished))?).execute(connection).await?;
+    Ok(())
 }
 
 /// Adds an instance with an empty schema.
@@ -107,12 +133,23 @@ pub(super) async fn remove(connection: &mut PgConnection, name: &str, instance: 
     Ok(true)
 }
 
-/// Makes an instance the live one. Two steps, since no two may be live at any moment.
-pub(super) async fn make_live(connection: &mut PgConnection, name: &str, instance: i64) -> Result<(), SqlError> {
-    let before =
-        "update annalist.views set live = false, writer = $3 where projection = $1 and live and instance <> $2";
-    sqlx::query(before).bind(name).bind(instance).bind(REPLACED).execute(&mut *connection).await?;
-    sqlx::query("update annalist.views set live = true where instance = $1").bind(instance).execute(connection).await?;
+/// Makes an instance the live one, signed by its writer, and keeps the one that was, or nothing but rebuilds. In steps,
+/// since no two may be live at any moment.
+pub(super) async fn make_live(
+    connection: &mut PgConnection,
+    name: &str,
+    instance: i64,
+    writer: &str,
+    keep: bool,
+) -> Result<(), SqlError> {
+    let previous = to_text(&Kept::Previous)?;
+    let kept = sqlx::query("update annalist.views set kept = null where projection = $1 and kept = $2").bind(name);
+    kept.bind(&previous).execute(&mut *connection).await?;
+    let before = "update annalist.views set live = false, writer = $2, kept = $3 where projection = $1 and live";
+    let before = sqlx::query(before).bind(name).bind(REPLACED).bind(keep.then_some(previous));
+    before.execute(&mut *connection).await?;
+    let live = sqlx::query("update annalist.views set live = true, writer = $2, kept = null where instance = $1");
+    live.bind(instance).bind(writer).execute(connection).await?;
     Ok(())
 }
 

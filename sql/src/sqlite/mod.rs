@@ -1,27 +1,24 @@
 //! Read models in SQLite: a file for each instance.
 
 mod folder;
+mod instances;
 mod notes;
 
-use std::{
-    fmt,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, path::Path, sync::Arc};
 
-use annalist::projection::{ModelError, Projection, ReadModel};
-use annalist_core::{Cursor, EventId};
-use sqlx::{
-    ConnectOptions, Connection, SqliteConnection, SqlitePool,
-    pool::PoolOptions,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use annalist::projection::{Kept, ModelError, Parked, Projection, ReadModel, Unfinished};
+use annalist_core::{Cursor, Position};
+use sqlx::SqlitePool;
 
-use self::folder::Folder;
+use self::{
+    folder::Folder,
+    instances::{Shared, options, pool},
+    notes::Tidying,
+};
 use crate::{
     error::{SqlError, is_outage_of_any, model},
     fence::{Fence, gone},
-    limits::{ATTEMPTS_MAX, IDLE, PATIENCE, READERS_MAX},
+    limits::ATTEMPTS_MAX,
     tx::{SqliteTx, Tx, View},
 };
 
@@ -30,6 +27,8 @@ use crate::{
 /// An instance is a file, and `live.db` is a link to the live one: other programs may read that. The files are in WAL
 /// mode, so that readers and the writer do not wait for each other, and are not synced with every commit
 /// (`synchronous = NORMAL`): a power failure may take the last batches, rows and cursor together, and they are replayed.
+/// What is parked, and why an instance is kept, stands in tables of ours in the same files: `annalist_parked`,
+/// `annalist_note`.
 ///
 /// One service at a time fills a projection: when two do, the one that came later goes on, and the other one's projection
 /// stops with [`ModelError::Fenced`]. Clones share the connections.
@@ -38,40 +37,28 @@ pub struct Sqlite {
     shared: Arc<Shared>,
     /// Which instance.
     id: String,
-    /// One connection, for there is one writer.
+    /// Two connections: one that writes, for there is one writer, and one that asks meanwhile.
     writer: SqlitePool,
     fence: Arc<Fence>,
-}
-
-/// What all instances of a projection have in common.
-struct Shared {
-    name: &'static str,
-    version: i64,
-    tables: &'static str,
-    folder: Folder,
-    /// Connections to the live instance, and which it was when they were made.
-    readers: Mutex<Option<(String, SqlitePool)>>,
 }
 
 impl Sqlite {
     /// Opens the rows of projection `P` in a folder, made there if need be: the live instance, if it was filled by this
     /// version of the projection; otherwise the one that this version has begun to fill, or a new one, whose tables and
-    /// indexes the statements in `tables` make. What interrupted rebuilds left is removed.
+    /// indexes the statements in `tables` make. What nobody needs is removed.
     ///
     /// # Errors
     /// [`SqlError`] when files cannot be made or read, or SQLite refuses the tables.
     pub async fn open<P: Projection>(folder: impl AsRef<Path>, tables: &'static str) -> Result<Self, SqlError> {
         let folder = Folder::make(folder.as_ref()).await?;
-        let (name, version) = (P::NAME, i64::from(P::VERSION));
-        let shared = Arc::new(Shared { name, version, tables, folder, readers: Mutex::default() });
+        let shared = Arc::new(Shared::new(P::NAME, P::VERSION, tables, folder));
         let id = shared.open().await?;
-        Ok(Self::instance(shared, id))
+        Ok(Self::instance(shared, id, Fence::new()))
     }
 
-    fn instance(shared: Arc<Shared>, id: String) -> Self {
-        // One that writes, and one that asks for the cursor meanwhile.
+    fn instance(shared: Arc<Shared>, id: String, fence: Fence) -> Self {
         let writer = pool(2).connect_lazy_with(options(&shared.folder.file(&id)));
-        Self { shared, id, writer, fence: Arc::new(Fence::new()) }
+        Self { shared, id, writer, fence: Arc::new(fence) }
     }
 
     /// One consistent state of the live instance, to be read. Whoever wants to see what he has written waits with
@@ -100,99 +87,35 @@ impl Sqlite {
     async fn check(&self) -> Result<(), ModelError> {
         if self.shared.folder.has(&self.id).await? { Ok(()) } else { Err(gone()) }
     }
-}
 
-fn options(file: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(file)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(PATIENCE)
-}
-
-fn pool(connections: u32) -> SqlitePoolOptions {
-    PoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).idle_timeout(IDLE)
-}
-
-impl Shared {
-    /// Finds or makes the instance that this version of the projection is to fill.
-    async fn open(&self) -> Result<String, SqlError> {
-        let live = self.folder.live().await?;
-        let (mut ours, mut remains) = (None, Vec::new());
-        // The newest last, and the live one behind all.
-        let mut ids = self.folder.list().await?;
-        ids.sort_by_key(|id| (Some(id) == live.as_ref(), id.clone()));
-        for id in ids {
-            let mut connection = options(&self.folder.file(&id)).connect().await?;
-            let owner = notes::owner(&mut connection).await?;
-            connection.close().await?;
-            match owner {
-                Some((found, _)) if found != self.name => {
-                    let folder = self.folder.path().to_owned();
-                    return Err(SqlError::Occupied { folder, found, projection: self.name });
-                }
-                Some((_, version)) if version == self.version => remains.extend(ours.replace(id)),
-                _ => remains.push(id),
-            }
+    /// Makes this the live instance, and keeps or removes the one that was.
+    async fn put_into_place(&self, keep: bool) -> Result<(), ModelError> {
+        self.check().await?;
+        let live = self.shared.folder.live().await?;
+        if live.as_ref() == Some(&self.id) {
+            return Ok(());
         }
-        remains.retain(|id| Some(id) != live.as_ref());
-        self.remove(remains).await;
-        match ours {
-            Some(id) => Ok(id),
-            None => self.create().await,
+        let kept = self.shared.previous_of(live.as_deref()).await?;
+        let (previous, unwanted) = if keep { (live, None) } else { (None, live) };
+
+        // Which one is kept stands in the one that comes into place, so that the link says both in one step.
+        let mut transaction = self.writer.begin_with("begin immediate").await.map_err(model)?;
+        notes::set_previous(&mut transaction, previous.as_deref()).await?;
+        notes::sign(&mut transaction, &self.fence.writer).await.map_err(model)?;
+        transaction.commit().await.map_err(model)?;
+        self.fence.signed();
+        // The link is durable: so must be what it leads to, or a power failure would leave readers a part of it.
+        let mut connection = self.writer.acquire().await.map_err(model)?;
+        notes::sync(&mut connection).await.map_err(model)?;
+        self.shared.folder.point(&self.id).await?;
+
+        self.shared.tidy(&self.id, Tidying::Filled).await;
+        if let Some(previous) = &previous {
+            self.shared.tidy(previous, Tidying::ShutOut).await;
         }
-    }
-
-    /// Makes an empty instance.
-    async fn create(&self) -> Result<String, SqlError> {
-        let id = EventId::generate().to_string();
-        let mut connection = options(&self.folder.file(&id)).create_if_missing(true).connect().await?;
-        let made = self.make_tables(&mut connection).await;
-        connection.close().await?;
-        if made.is_err() {
-            self.remove(vec![id.clone()]).await;
-        }
-        made.map(|()| id)
-    }
-
-    async fn make_tables(&self, connection: &mut SqliteConnection) -> Result<(), SqlError> {
-        let mut transaction = connection.begin().await?;
-        notes::make_table(&mut transaction, self.name, self.version).await?;
-        let made = sqlx::raw_sql(self.tables).execute(&mut *transaction).await;
-        made.map_err(|source| SqlError::Tables { projection: self.name, source })?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// Removes instances that nobody needs any more. One that cannot be removed now is removed later.
-    async fn remove(&self, ids: Vec<String>) {
-        for id in ids {
-            if let Err(error) = self.folder.remove(&id).await {
-                let (projection, error) = (self.name, &error as &dyn std::error::Error);
-                tracing::warn!(projection, id, error, "an old instance is removed when the view is next opened");
-            }
-        }
-    }
-
-    /// Begins to read an instance, and tells which version of the projection has filled it.
-    async fn begin_reading(&self, id: &str) -> Result<(View<sqlx::Sqlite>, i64), sqlx::Error> {
-        let mut transaction = self.readers(id).begin().await?;
-        // The first query is what settles the state that the transaction sees.
-        let version = notes::version(&mut transaction).await?;
-        Ok((View { transaction }, version))
-    }
-
-    /// Connections to the live instance. Those to the one before are closed when they are returned.
-    fn readers(&self, live: &str) -> SqlitePool {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*readers {
-            Some((id, pool)) if id == live => pool.clone(),
-            _ => {
-                let options = options(&self.folder.file(live)).pragma("query_only", "on");
-                let pool = pool(READERS_MAX).connect_lazy_with(options);
-                *readers = Some((live.to_owned(), pool.clone()));
-                pool
-            }
-        }
+        let unwanted = [kept, unwanted].into_iter().flatten().filter(|id| *id != self.id);
+        self.shared.remove(unwanted.collect()).await;
+        Ok(())
     }
 }
 
@@ -215,11 +138,11 @@ impl ReadModel for Sqlite {
         Ok(self.shared.folder.live().await?.as_ref() == Some(&self.id))
     }
 
-    async fn begin(&self) -> Result<SqliteTx, ModelError> {
+    async fn begin(&self) -> Result<(SqliteTx, Cursor), ModelError> {
         self.check().await?;
         let mut transaction = self.writer.begin_with("begin immediate").await.map_err(model)?;
-        self.fence.admit(&notes::note(&mut transaction).await?)?;
-        Ok(Tx { transaction, fence: Arc::clone(&self.fence), instance: 0 })
+        let cursor = self.fence.admit(&notes::note(&mut transaction).await?)?;
+        Ok((Tx { transaction, fence: Arc::clone(&self.fence), instance: 0 }, cursor))
     }
 
     async fn commit(tx: SqliteTx, cursor: Cursor) -> Result<(), ModelError> {
@@ -232,18 +155,11 @@ impl ReadModel for Sqlite {
 
     async fn shadow(&self) -> Result<Self, ModelError> {
         let id = self.shared.create().await?;
-        Ok(Self::instance(Arc::clone(&self.shared), id))
+        Ok(Self::instance(Arc::clone(&self.shared), id, Fence::new()))
     }
 
     async fn promote(&self) -> Result<(), ModelError> {
-        self.check().await?;
-        let before = self.shared.folder.live().await?;
-        let mut connection = self.writer.acquire().await.map_err(model)?;
-        // The link is durable: so must be what it leads to, or a power failure would leave readers a part of it.
-        notes::sync(&mut connection).await.map_err(model)?;
-        self.shared.folder.point(&self.id).await?;
-        self.shared.remove(before.into_iter().filter(|id| *id != self.id).collect()).await;
-        Ok(())
+        self.put_into_place(false).await
     }
 
     async fn discard(&self) -> Result<(), ModelError> {
@@ -253,6 +169,43 @@ impl ReadModel for Sqlite {
         }
         self.writer.close().await;
         Ok(self.shared.folder.remove(&self.id).await?)
+    }
+
+    const KEEPS: bool = true;
+
+    async fn keep(&self, unfinished: Unfinished) -> Result<(), ModelError> {
+        self.check().await?;
+        let mut connection = self.writer.acquire().await.map_err(model)?;
+        notes::set_rebuild(&mut connection, unfinished).await?;
+        notes::sync(&mut connection).await.map_err(model)
+    }
+
+    async fn kept(&self) -> Result<Vec<(Self, Kept)>, ModelError> {
+        let kept = self.shared.kept().await?.into_iter().map(|(id, why)| {
+            let fence = if why == Kept::Previous { Fence::putting_back() } else { Fence::new() };
+            (Self::instance(Arc::clone(&self.shared), id, fence), why)
+        });
+        Ok(kept.collect())
+    }
+
+    async fn promote_keeping(&self) -> Result<(), ModelError> {
+        self.put_into_place(true).await
+    }
+
+    const PARKS: bool = true;
+
+    async fn park(tx: &mut SqliteTx, parked: &Parked) -> Result<(), ModelError> {
+        notes::park(&mut tx.transaction, parked).await.map_err(model)
+    }
+
+    async fn unpark(tx: &mut SqliteTx, key: &str, position: Position) -> Result<(), ModelError> {
+        notes::unpark(&mut tx.transaction, key, position).await.map_err(model)
+    }
+
+    async fn parked(&self, after: Option<(&str, Position)>, limit: usize) -> Result<Vec<Parked>, ModelError> {
+        self.check().await?;
+        let mut connection = self.writer.acquire().await.map_err(model)?;
+        notes::parked(&mut connection, after, limit).await.map_err(model)
     }
 }
 

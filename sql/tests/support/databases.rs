@@ -93,7 +93,9 @@ impl Database for InPostgres {
     }
 
     async fn open_with<P: Projection>(&self, tables: &'static str) -> Result<Postgres, SqlError> {
-        Postgres::connect::<P>(&self.0.url(), tables).await
+        let model = Postgres::at::<P>(&self.0.url(), tables)?;
+        model.connect().await?;
+        Ok(model)
     }
 
     async fn post(tx: &mut PostgresTx, cents: i64) -> Result<(), sqlx::Error> {

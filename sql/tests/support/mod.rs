@@ -8,6 +8,7 @@
 )]
 
 mod databases;
+mod ledger;
 mod server;
 
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 pub(crate) use databases::{Database, InPostgres, InSqlite};
+pub(crate) use ledger::{Applied, InEmbedded, Ledger, LedgerInPostgres, LedgerInSqlite, Picky};
 pub(crate) use server::Server;
 
 /// How long anything may take: far longer than it does, so that a slow machine does not fail a test.

@@ -7,7 +7,7 @@ use annalist_core::{Direction, StoreError};
 use super::{
     super::{
         key_value::{Batch, Rows, behind_prefix, read_rows},
-        model::Kept,
+        model::{Kept, Unfinished},
     },
     Embedded,
     cache::Cached,
@@ -15,8 +15,8 @@ use super::{
 };
 
 impl Embedded {
-    pub(super) fn keep_now(&self, why: Kept) -> Result<(), StoreError> {
-        let note = encode_kept(why)?;
+    pub(super) fn keep_now(&self, unfinished: Unfinished) -> Result<(), StoreError> {
+        let note = encode_kept(Kept::Rebuild(unfinished))?;
         self.key_value.write(Batch::new().put(keys::kept(self.name, self.number), note))
     }
 
@@ -32,7 +32,9 @@ impl Embedded {
     pub(in crate::projection) fn promote_now(&self, keep_previous: bool) -> Result<(), StoreError> {
         let (before, kept) =
             read_rows(&*self.key_value, |rows| Ok((live_number(rows, self.name)?, all_kept(rows, self.name)?)))?;
-        let before = before.filter(|number| *number != self.number);
+        if before == Some(self.number) {
+            return Ok(());
+        }
         let previous = kept.iter().filter(|(number, why)| *why == Kept::Previous && *number != self.number);
         let previous: Vec<u32> = previous.map(|(number, _)| *number).collect();
         let mut batch =

@@ -17,7 +17,7 @@ use self::{cache::Cached, kept::all_kept, keys::InstanceRow};
 use super::{
     blocking::blocking,
     key_value::{Batch, KeyValueStore, Rows, behind_prefix, read_rows},
-    model::{Kept, ModelError, ReadModel},
+    model::{Kept, ModelError, ReadModel, Unfinished},
     parking::Parked,
 };
 
@@ -73,7 +73,7 @@ impl Embedded {
         };
         let remains = instances.iter().filter(|(number, row)| {
             let stays = match kept.iter().find(|(kept, _)| kept == number) {
-                Some((_, Kept::Rebuild { .. })) => row.version == version,
+                Some((_, Kept::Rebuild(_))) => row.version == version,
                 Some((_, Kept::Previous)) => true,
                 None => false,
             };
@@ -109,8 +109,13 @@ impl Embedded {
     }
 
     pub(super) fn cursor_now(&self) -> Result<Cursor, StoreError> {
-        match self.key_value.get(&keys::instance(self.name, self.number))? {
-            Some(row) => Ok(instance_row(&row)?.cursor),
+        self.noted_cursor(self.key_value.get(&keys::instance(self.name, self.number))?.as_deref())
+    }
+
+    /// The cursor in a note of this instance.
+    fn noted_cursor(&self, note: Option<&[u8]>) -> Result<Cursor, StoreError> {
+        match note {
+            Some(row) => Ok(instance_row(row)?.cursor),
             None => Err(damaged(&format!("instance {} of the view `{}` is gone", self.number, self.name))),
         }
     }
@@ -133,10 +138,12 @@ impl Embedded {
         self.drop_instances(std::iter::once(self.number))
     }
 
-    pub(super) fn begin_now(&self) -> Result<Tx, StoreError> {
+    pub(super) fn begin_now(&self) -> Result<(Tx, Cursor), StoreError> {
         let began = self.key_value.get(&keys::instance(self.name, self.number))?;
+        let cursor = self.noted_cursor(began.as_deref())?;
         let cache = self.cached.take(began.as_deref());
-        Ok(Tx::new(self.clone(), Arc::clone(&self.key_value), keys::rows(self.name, self.number), began, cache))
+        let tx = Tx::new(self.clone(), Arc::clone(&self.key_value), keys::rows(self.name, self.number), began, cache);
+        Ok((tx, cursor))
     }
 
     pub(super) fn commit_now(tx: Tx, cursor: Cursor) -> Result<(), StoreError> {
@@ -186,7 +193,7 @@ impl ReadModel for Embedded {
         Ok(blocking(move || model.is_live_now()).await?)
     }
 
-    async fn begin(&self) -> Result<Tx, ModelError> {
+    async fn begin(&self) -> Result<(Tx, Cursor), ModelError> {
         // As for the cursor.
         Ok(self.begin_now()?)
     }
@@ -212,9 +219,9 @@ impl ReadModel for Embedded {
 
     const KEEPS: bool = true;
 
-    async fn keep(&self, why: Kept) -> Result<(), ModelError> {
+    async fn keep(&self, unfinished: Unfinished) -> Result<(), ModelError> {
         let model = self.clone();
-        Ok(blocking(move || model.keep_now(why)).await?)
+        Ok(blocking(move || model.keep_now(unfinished)).await?)
     }
 
     async fn kept(&self) -> Result<Vec<(Self, Kept)>, ModelError> {

@@ -30,15 +30,15 @@ async fn a_transaction_that_comes_through_late_is_not_applied_on_top() {
     let world = World::new();
     let views: Arc<dyn KeyValueStore> = Arc::clone(&world.views);
     let model = Embedded::open_now(views, "balances", 1).unwrap();
-    let mut late = model.begin_now().unwrap();
+    let mut late = model.begin_now().unwrap().0;
     late.update(&TOTALS, &(), |totals| totals.0 += 1).unwrap();
-    let mut overtakes = model.begin_now().unwrap();
+    let mut overtakes = model.begin_now().unwrap().0;
     overtakes.update(&TOTALS, &(), |totals| totals.0 += 1).unwrap();
     let cursor = world.record(movements(1)).await;
     Embedded::commit_now(overtakes, cursor).unwrap();
     let refused = Embedded::commit_now(late, cursor).unwrap_err();
     assert!(refused.to_string().contains("another writer"), "{refused}");
-    assert_eq!(model.begin_now().unwrap().get(&TOTALS, &()), Ok(Some((1, 0))));
+    assert_eq!(model.begin_now().unwrap().0.get(&TOTALS, &()), Ok(Some((1, 0))));
 }
 
 #[tokio::test]

@@ -10,10 +10,13 @@ use std::{
 
 use annalist_core::Cursor;
 
-use super::bank::{AccountEvent, PATIENCE, World, movements, sum};
+use super::bank::{AccountEvent, Balances, PATIENCE, World, movements, state_when, sum};
 use crate::{
     event::Recorded,
-    projection::{ApplyError, ModelError, OnFailure, Projection, ReadModel, RebuildError, RebuildOptions, StartError},
+    projection::{
+        ApplyError, ModelError, OnFailure, ParkedError, Projection, ProjectionState, ReadModel, RebuildError,
+        RebuildOptions, StartError, ViewError,
+    },
 };
 
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
@@ -30,6 +33,8 @@ struct Database {
     loses_next_answer: AtomicBool,
     /// How many of the next transactions cannot begin.
     away: AtomicU32,
+    /// Nobody answers whatever is asked.
+    out: AtomicBool,
     /// Where somebody else puts the only instance before the next commit, which fails.
     moves_to: Mutex<Option<(Cursor, Sum)>>,
     /// Somebody else has taken it over.
@@ -52,6 +57,14 @@ impl SumModel {
     fn state(&self) -> Option<(Cursor, Sum)> {
         self.database.instances.lock().unwrap()[self.number]
     }
+
+    fn reach(&self) -> Result<(), ModelError> {
+        if self.database.out.load(Ordering::SeqCst) {
+            Err(ModelError::Unavailable("nobody answers".into()))
+        } else {
+            Ok(())
+        }
+    }
 }
 
 struct SumTx(SumModel, Sum);
@@ -60,21 +73,25 @@ impl ReadModel for SumModel {
     type Tx = SumTx;
 
     async fn cursor(&self) -> Result<Cursor, ModelError> {
+        self.reach()?;
         Ok(self.state().unwrap().0)
     }
 
     async fn is_live(&self) -> Result<bool, ModelError> {
+        self.reach()?;
         Ok(*self.database.live.lock().unwrap() == Some(self.number))
     }
 
-    async fn begin(&self) -> Result<SumTx, ModelError> {
+    async fn begin(&self) -> Result<(SumTx, Cursor), ModelError> {
+        self.reach()?;
         if self.database.fenced.load(Ordering::SeqCst) {
             return Err(ModelError::Fenced { detail: "by a test".to_owned() });
         }
         if self.database.away.try_update(Ordering::SeqCst, Ordering::SeqCst, |away| away.checked_sub(1)).is_ok() {
             return Err(ModelError::Unavailable("nobody answers".into()));
         }
-        Ok(SumTx(self.clone(), self.state().unwrap().1))
+        let (cursor, sum) = self.state().unwrap();
+        Ok((SumTx(self.clone(), sum), cursor))
     }
 
     async fn commit(SumTx(model, sum): SumTx, cursor: Cursor) -> Result<(), ModelError> {
@@ -91,6 +108,7 @@ impl ReadModel for SumModel {
     }
 
     async fn shadow(&self) -> Result<Self, ModelError> {
+        self.reach()?;
         Ok(Self::new(&self.database))
     }
 
@@ -193,6 +211,66 @@ async fn an_outage_does_not_use_up_the_attempts() {
     projections.reached::<Sums>(last, Duration::from_secs(20) * attempts).await.unwrap();
     assert_eq!(live(&database), Sum { events: 20, sum: 2 * sum(10) });
     assert_eq!(database.away.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_projection_starts_without_its_store_and_others_do_not_wait_for_it() {
+    let world = World::new();
+    let last = world.record(movements(10)).await;
+    let database = Arc::new(Database::default());
+    let mut set = world.set();
+    let model = SumModel::new(&database);
+    database.out.store(true, Ordering::SeqCst);
+    set.register_with(Sums, model);
+    set.register(Balances);
+    let projections = set.start().await.unwrap();
+    projections.reached::<Balances>(last, PATIENCE).await.unwrap();
+
+    let control = projections.of::<Sums>().unwrap();
+    let status = control.status().await.unwrap();
+    let waiting = "sums v1: waiting for its store since 2024-01-01T00:00:00.000000Z: \
+                   the store of the read model cannot be reached: nobody answers, 0 of 10 events, 10 behind";
+    assert!(status.to_string().starts_with(waiting), "{status}");
+    let unavailable = projections.reached::<Sums>(last, PATIENCE).await.unwrap_err();
+    assert!(matches!(unavailable, ViewError::Unavailable { name: "sums", .. }), "{unavailable:?}");
+    assert!(unavailable.to_string().contains("nobody answers"), "{unavailable}");
+    // Whoever asks is answered meanwhile.
+    let parked = control.retry_parked("account-1").await.unwrap_err();
+    assert!(matches!(&parked, ParkedError::OutOfReach { error, .. } if error.contains("nobody answers")), "{parked:?}");
+
+    database.out.store(false, Ordering::SeqCst);
+    projections.reached::<Sums>(last, PATIENCE).await.unwrap();
+    assert_eq!(live(&database).events, 10);
+    let state = state_when(&projections, |state| *state == ProjectionState::Live).await;
+    assert_eq!(state, ProjectionState::Live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_seen_in_the_status_of_view_and_rebuild_and_both_go_on() {
+    let world = World::new();
+    let database = Arc::new(Database::default());
+    let mut set = world.set();
+    set.register_with(Sums, SumModel::new(&database));
+    let projections = set.start().await.unwrap();
+    let last = world.record(movements(1000)).await;
+    projections.reached::<Sums>(last, PATIENCE).await.unwrap();
+    let slowly = RebuildOptions::default().events_per_second_max(1000);
+    let mut rebuild = projections.of::<Sums>().unwrap().rebuild(slowly);
+    rebuild.progress().wait_for(|progress| progress.done > 0).await.unwrap();
+
+    database.out.store(true, Ordering::SeqCst);
+    let last = world.record(movements(10)).await;
+    state_when(&projections, |state| matches!(state, ProjectionState::Waiting { .. })).await;
+    let progress = rebuild.progress().wait_for(|progress| progress.waiting).await.unwrap().to_string();
+    assert!(progress.ends_with(", waiting for its store"), "{progress}");
+    let ended = tokio::time::timeout(100 * PATIENCE, &mut rebuild).await;
+    assert!(ended.is_err(), "an outage is waited for as long as it takes: {ended:?}");
+
+    database.out.store(false, Ordering::SeqCst);
+    assert_eq!(rebuild.await.unwrap().events, 1010);
+    projections.reached::<Sums>(last, PATIENCE).await.unwrap();
+    assert_eq!(live(&database).events, 1010);
+    assert_eq!(database.instances.lock().unwrap().iter().flatten().count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

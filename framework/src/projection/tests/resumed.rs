@@ -1,15 +1,22 @@
 //! A rebuild outlasts the service: it goes on where it was, paused if it was paused, and leaves no trace when cancelled.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use annalist_core::{Cursor, Position};
+use annalist_core::{Cursor, Position, Timestamp};
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::{
     bank::{BALANCES, Balances, PATIENCE, TOTALS, World, movements, sum},
     rebuilds::{Throttled, stuck_rebuild},
 };
-use crate::projection::{ProjectionStatus, Projections, RebuildError, RebuildOptions, embedded::Embedded};
+use crate::{
+    env::{Env, TestEnv},
+    projection::{ProjectionSet, ProjectionStatus, Projections, RebuildError, RebuildOptions, embedded::Embedded},
+};
 
 async fn status(projections: &Projections) -> ProjectionStatus {
     projections.status().await.unwrap().remove(0)
@@ -115,6 +122,54 @@ async fn another_version_does_not_go_on_with_the_rebuild_of_this_one() {
     Embedded::open_now(world.views.clone(), "throttled", 2).unwrap();
     // The empty instance of the new version has come.
     assert_eq!(world.raw_rows().len(), rows + 1);
+}
+
+/// The environment of another build of the program.
+struct Rebuilt(TestEnv);
+
+impl Env for Rebuilt {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+    fn new_id(&self) -> Uuid {
+        self.0.new_id()
+    }
+    fn jitter(&self) -> f64 {
+        self.0.jitter()
+    }
+    fn program(&self) -> u64 {
+        self.0.program() + 1
+    }
+}
+
+#[tokio::test]
+async fn another_program_begins_an_interrupted_rebuild_again() {
+    let world = World::new();
+    let (throttled, projections, rebuild, rows) = stuck_rebuild(&world).await;
+    let control = projections.named("throttled").unwrap();
+    assert!(control.pause_rebuild());
+    throttled.permits.add_permits(300);
+    rebuild.progress().wait_for(|progress| progress.paused).await.unwrap();
+    drop((projections, control, rebuild));
+    tokio::task::yield_now().await;
+
+    throttled.free_until.store(u64::MAX, Ordering::SeqCst);
+    let before = throttled.applied.load(Ordering::SeqCst);
+    let env = Arc::new(Rebuilt(TestEnv::default()));
+    let set = ProjectionSet::new(Arc::clone(&world.log), Arc::clone(&world.views), env);
+    let mut set = set.with_options(world.options.clone());
+    set.register(throttled.clone());
+    let projections = set.start().await.unwrap();
+    while !status(&projections).await.rebuild.unwrap().paused {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(status(&projections).await.rebuild.unwrap().done, 0, "and it is still paused");
+    assert!(projections.named("throttled").unwrap().resume_rebuild());
+    rebuilt(&projections).await;
+    assert_eq!(throttled.applied.load(Ordering::SeqCst) - before, 1000);
+    let view = projections.view::<Throttled>().unwrap();
+    assert_eq!(view.get(&TOTALS, &()).await.unwrap(), Some((1000, sum(1000))));
+    assert_eq!(world.raw_rows().len(), rows);
 }
 
 #[tokio::test(start_paused = true)]

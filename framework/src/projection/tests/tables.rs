@@ -47,7 +47,7 @@ proptest! {
     #[test]
     fn a_transaction_is_a_map(steps in proptest::collection::vec(step(), 1..60)) {
         let model = model();
-        let mut tx = model.begin_now().unwrap();
+        let mut tx = model.begin_now().unwrap().0;
         let (mut stored, mut map) = (BTreeMap::new(), BTreeMap::new());
         for step in steps {
             match step {
@@ -70,11 +70,11 @@ proptest! {
                 }
                 Step::Commit => {
                     Embedded::commit_now(tx, Cursor::START).unwrap();
-                    tx = model.begin_now().unwrap();
+                    tx = model.begin_now().unwrap().0;
                     stored.clone_from(&map);
                 }
                 Step::Rollback => {
-                    tx = model.begin_now().unwrap();
+                    tx = model.begin_now().unwrap().0;
                     map.clone_from(&stored);
                 }
                 Step::Scan { from, to, inclusive, rev, limit } => {
@@ -108,7 +108,7 @@ fn a_row_of_another_type_is_an_error_that_says_what_to_do() {
     const NUMBERS: Table<u32, u64> = Table::new("numbers");
     const TEXTS: Table<u32, String> = Table::new("numbers");
     const PAIRS: Table<(u32, u32), u64> = Table::new("numbers");
-    let mut tx = model().begin_now().unwrap();
+    let mut tx = model().begin_now().unwrap().0;
     tx.put(&NUMBERS, &1, &250).unwrap();
     let error = tx.get(&TEXTS, &1).unwrap_err();
     assert!(matches!(error, RowError::Malformed { table: "numbers", part: "value", .. }), "{error:?}");
@@ -120,7 +120,7 @@ fn a_row_of_another_type_is_an_error_that_says_what_to_do() {
 #[test]
 fn update_begins_with_the_default_and_tells_what_it_made() {
     const COUNTS: Table<String, u64> = Table::new("counts");
-    let mut tx = model().begin_now().unwrap();
+    let mut tx = model().begin_now().unwrap().0;
     assert_eq!(tx.update(&COUNTS, &"a".to_owned(), |count| *count += 2), Ok(2));
     assert_eq!(tx.update(&COUNTS, &"a".to_owned(), |count| *count += 3), Ok(5));
 }
