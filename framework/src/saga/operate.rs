@@ -15,6 +15,7 @@ use super::{
     streams::{Instance, Streams},
     taker::{Incoming, Taker, Verdict},
 };
+use crate::metrics::SagaMetrics;
 
 /// A saga without its type.
 #[async_trait]
@@ -26,6 +27,7 @@ pub(super) trait Operate: Send + Sync {
     async fn settle(&self, key: &str, effect: EffectId, verdict: Verdict, audit: Audit)
     -> Result<Option<Cursor>, Halt>;
     fn passed(&self) -> u64;
+    fn measured(&self) -> &SagaMetrics;
     fn last_error(&self) -> Option<String>;
 }
 
@@ -53,6 +55,10 @@ impl<S: Saga> Operate for Taker<S> {
 
     fn passed(&self) -> u64 {
         self.passed.load(Ordering::Relaxed)
+    }
+
+    fn measured(&self) -> &SagaMetrics {
+        &self.measured
     }
 
     fn last_error(&self) -> Option<String> {
