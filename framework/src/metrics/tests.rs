@@ -38,7 +38,7 @@ fn is_name(name: &str) -> bool {
 fn names_follow_the_rule_and_are_told_apart() {
     for metric in all() {
         let Metric { name, unit, labels, help, .. } = metric;
-        assert!(is_name(name), "`{name}` is not `annalist_`, a stage and words");
+        assert!(is_name(&metric.exposed_name()), "`{name}` is not `annalist_`, a stage and words");
         let suffixes = ["_total", "_seconds", "_bytes", "_ratio", "_count", "_sum", "_bucket"];
         let ending = suffixes.iter().find(|suffix| name.ends_with(**suffix));
         assert_eq!(ending, None, "the unit and the kind of `{name}` are added by themselves");

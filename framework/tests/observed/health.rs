@@ -31,7 +31,7 @@ async fn an_app_whose_parts_follow_the_log_is_healthy() {
     assert_eq!(app.metrics().await.number("annalist_store_health", &["failed"]), Some(1.0));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_projection_that_stopped_degrades_the_app_and_says_why() {
     let app = App::open(Store::memory()).projection(Balances).start().await.unwrap();
     let cursed = Deposit { account: "cursed".to_owned(), cents: 1 };
