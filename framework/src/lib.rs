@@ -10,6 +10,8 @@
 extern crate self as annalist;
 
 mod env;
+mod metrics;
+mod trace;
 
 mod event;
 
@@ -44,9 +46,10 @@ pub use annalist_core::{
     NewEvent, Position, Query, QueryItem, Read, RecordedEvent, StoreError, StreamId, Tag, Timestamp, Version,
 };
 pub use annalist_macros::{Command, Event, Events};
+pub use annalist_metrics::{Health, Metrics};
 #[cfg(feature = "embedded")]
 pub use annalist_store::{Durability, OpenError, StoreOptions};
-pub use app::{App, AppBuilder, StartError, Store};
+pub use app::{App, AppBuilder, AppHealth, Part, PartHealth, StartError, Store};
 pub use command::{
     Cause, Command, CommandError, CommandId, CommandInfo, CommandLayer, CommandOptions, CommandSet, Context, Deadline,
     Decide, Decision, Ended, Execute, ExecuteError, InScope, Next, On, Receipt, Refusal, Scope, Target, emit, emit_all,
@@ -55,6 +58,8 @@ pub use command::{
 pub use describe::Description;
 pub use env::{Env, SystemEnv, TestEnv};
 pub use event::{Declared, DecodeError, EncodeError, EventSet, Events, Recorded, Written};
+pub use metrics::METRICS;
+pub use trace::TraceContext;
 
 /// The tour in the README compiles.
 #[cfg(doctest)]

@@ -23,8 +23,12 @@ pub(crate) fn run(shared: &Shared, frozen: &Receiver<Arc<Generation>>) {
         if shared.watermark() < seal.position || shared.index_failure().is_some() {
             continue;
         }
+        let began = Instant::now();
         match add_chunk(&shared.index, &generation, seal, shared.identity.epoch) {
-            Ok(()) => shared.change_view(crate::tail::View::without_oldest),
+            Ok(()) => {
+                shared.metrics.indexed(began.elapsed());
+                shared.change_view(crate::tail::View::without_oldest);
+            }
             Err(error) => shared.fail_index(error.to_string()),
         }
     }

@@ -9,6 +9,8 @@ mod limits;
 mod error;
 mod options;
 
+mod metrics;
+
 mod clock;
 mod format;
 mod pace;
@@ -30,11 +32,14 @@ mod recovery;
 mod reader;
 mod subscription;
 
+mod observe;
 mod store;
 
 mod key_value;
 
+pub use annalist_metrics::{Health, Metrics};
 pub use error::OpenError;
 pub use key_value::{KeyValue, KeyValueBatch, KeyValueSnapshot, VisitRow};
+pub use metrics::METRICS;
 pub use options::{Compression, Durability, StoreOptions};
 pub use store::Store;

@@ -10,6 +10,9 @@ pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What a request costs at least, in bytes: bounds the number of small requests in the queue to 65,536.
 pub(crate) const REQUEST_BYTES_MIN: usize = 1024;
 
+/// What the queue is counted in.
+pub(crate) const QUEUE_PERMITS: usize = QUEUE_BYTES_MAX / REQUEST_BYTES_MIN;
+
 /// Most bytes of one group (8 MiB, or one append if that is larger): one sync may cover this much, and a reader of the
 /// newest event waits no longer than writing this much takes.
 pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -74,4 +77,4 @@ pub(crate) const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) const LIST_ROW_EVENTS: usize = 256;
 
 const _: () = assert!(QUEUE_BYTES_MAX >= 2 * APPEND_BYTES_MAX, "the largest append must fit the queue beside others");
-const _: () = assert!(QUEUE_BYTES_MAX / REQUEST_BYTES_MIN <= u32::MAX as usize, "permits are counted in 32 bits");
+const _: () = assert!(QUEUE_PERMITS <= u32::MAX as usize, "permits are counted in 32 bits");

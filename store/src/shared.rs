@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::{
     format::{Page, StoreFile, Totals},
     limits,
+    metrics::StoreMetrics,
     options::StoreOptions,
     pace::Pace,
     rocks::{IndexDb, LogDb, ReadError, Tier},
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     recent: RwLock<Recent>,
     /// How the disk has answered lately.
     pub(crate) pace: Pace,
+    pub(crate) metrics: StoreMetrics,
     poison: OnceLock<String>,
     index_failure: OnceLock<String>,
     /// Held for the moment of a change of the view; the condition says that the watermark or the view moved.
@@ -80,6 +82,7 @@ impl Shared {
             announce: watch::Sender::new(head),
             recent: RwLock::new(recent),
             pace: Pace::default(),
+            metrics: StoreMetrics::new(),
             poison: OnceLock::new(),
             index_failure: OnceLock::new(),
             moved: (Mutex::new(()), Condvar::new()),
@@ -234,7 +237,11 @@ pub(crate) async fn look_up<T: Send + 'static>(
     shared: &Arc<Shared>,
     find: impl Fn(&Shared, Tier) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    match find(shared, Tier::Memory) {
+    let found = find(shared, Tier::Memory);
+    if matches!(found, Err(ReadError::NotInMemory)) {
+        shared.metrics.not_in_memory();
+    }
+    match found {
         Err(ReadError::NotInMemory) if shared.pace.is_quick() => {
             let (found, _) = shared.pace.observe(1, || find(shared, Tier::Disk));
             found.map_err(ReadError::into_store_error)

@@ -12,6 +12,7 @@ use annalist_core::{
     Append, AppendError, Appended, Batches, Checkpoints, Cursor, EventStore, Key, Outcome, Position, Query, Read,
     SYSTEM_STREAM, Snapshot, Snapshots, Statistics, StoreError, StreamId, Subscription, Timestamp, Version,
 };
+use annalist_metrics::{Health, Metrics};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use tracing::Instrument as _;
 use crate::{
     error::OpenError,
     format::KeyRow,
-    indexer, limits,
+    indexer, limits, observe,
     options::StoreOptions,
     reader,
     recovery::{self, Opened},
@@ -102,6 +103,21 @@ impl Store {
         self.engine.load_full().ok_or(StoreError::Closed)
     }
 
+    /// Whether the store takes appends, as of now. Asks no disk.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.engine.load().as_deref().map_or_else(|| observe::closed().0, Engine::health)
+    }
+
+    /// Everything that the store measures, as of now; [`METRICS`](crate::METRICS) says what each means. What cannot be read is
+    /// left out.
+    pub async fn metrics(&self) -> Metrics {
+        let Some(engine) = self.engine.load_full() else { return observe::closed().1 };
+        let queued = engine.requests.as_ref().map_or(0, Sender::len);
+        let taken = limits::QUEUE_PERMITS.saturating_sub(engine.queue.available_permits());
+        observe::collect(&engine.shared, queued, taken * limits::REQUEST_BYTES_MIN).await
+    }
+
     /// Closes the store for all its handles: what was accepted is finished and answered, the index is brought up to date,
     /// subscriptions end, and the folder is free to be opened again when this returns.
     ///
@@ -141,7 +157,7 @@ struct Engine {
 impl Engine {
     fn start(opened: Opened) -> std::io::Result<Self> {
         let Opened { shared, start } = opened;
-        let permits = limits::QUEUE_BYTES_MAX / limits::REQUEST_BYTES_MIN;
+        let permits = limits::QUEUE_PERMITS;
         // Permits bound what is in the queue, so sending never blocks.
         let (requests, to_stage) = bounded(permits);
         let (frozen, to_index) = bounded(limits::FROZEN_GENERATIONS_MAX + 1);
@@ -151,7 +167,15 @@ impl Engine {
         Ok(Self { shared, requests: Some(requests), queue: Arc::new(Semaphore::new(permits)), threads })
     }
 
+    fn health(&self) -> Health {
+        if self.threads.iter().any(thread::JoinHandle::is_finished) {
+            return Health::failed("a thread of the store has ended; reopen the store");
+        }
+        observe::health(&self.shared)
+    }
+
     async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
+        let began = Instant::now();
         let bytes = append.check()?;
         let permits = u32::try_from(bytes / limits::REQUEST_BYTES_MIN + 1).unwrap_or(u32::MAX);
         loop {
@@ -175,7 +199,7 @@ impl Engine {
             };
             let (answer, answered) = oneshot::channel();
             let streams = Vec::with_capacity(heads.len());
-            let request = Box::new(Request { append, bytes, seen, heads, streams, _permit: permit });
+            let request = Box::new(Request { append, bytes, began, seen, heads, streams, _permit: permit });
             let Some(Ok(())) = self.requests.as_ref().map(|requests| requests.send(Call { request, answer })) else {
                 return Err(AppendError::Store(StoreError::Closed));
             };
@@ -199,6 +223,7 @@ impl Engine {
     async fn look(&self, append: Append) -> Result<(Append, Seen), StoreError> {
         match look(&self.shared, &append, Tier::Memory) {
             Err(ReadError::NotInMemory) => {
+                self.shared.metrics.not_in_memory();
                 let shared = Arc::clone(&self.shared);
                 blocking(move || {
                     let seen = look(&shared, &append, Tier::Disk)?;
@@ -283,7 +308,9 @@ impl EventStore for Store {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let engine = self.engine()?;
         let span = tracing::debug_span!("annalist.append", entries = append.entries.len());
-        engine.append(append).instrument(span).await
+        let answer = engine.append(append).instrument(span).await;
+        engine.shared.metrics.answered(&answer);
+        answer
     }
 
     async fn outcome(&self, key: &Key) -> Result<Option<Outcome>, StoreError> {

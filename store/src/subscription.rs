@@ -1,6 +1,6 @@
 //! Subscriptions: history from disk, then the shared recent pages, in one path.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 use annalist_core::{Cursor, Delivery, Direction, Position, Query, RecordedEvent, StoreError, Subscription};
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use tokio::{
 use crate::{
     format::Damage,
     limits,
+    metrics::Seen,
     reader::{fetch_log, fetch_matching},
     rocks::ReadError,
     shared::{Shared, blocking},
@@ -27,6 +28,7 @@ pub(crate) fn begin(shared: &Arc<Shared>, query: Query, after: Cursor) -> Result
     Ok(Box::new(Follow {
         announcements: shared.announcements(),
         shared: Arc::downgrade(shared),
+        seen: shared.metrics.subscribed(after.position),
         query: (!query.is_all()).then(|| Arc::new(query)),
         after: after.position,
         at_edge: false,
@@ -36,6 +38,8 @@ pub(crate) fn begin(shared: &Arc<Shared>, query: Query, after: Cursor) -> Result
 
 struct Follow {
     shared: Weak<Shared>,
+    /// The same as `after`, for who measures.
+    seen: Seen,
     announcements: watch::Receiver<Position>,
     /// Which events; `None` for all.
     query: Option<Arc<Query>>,
@@ -57,6 +61,7 @@ impl Subscription for Follow {
             if self.after < watermark {
                 let (events, through) = fetch(&shared, self.query.as_ref(), self.after, watermark).await?;
                 self.after = through;
+                self.seen.store(through.get(), Ordering::Relaxed);
                 if !events.is_empty() {
                     (self.at_edge, self.checkpoint_due) = (false, None);
                     return Ok(Delivery::Events(events));

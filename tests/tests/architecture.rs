@@ -16,9 +16,10 @@ use serde_json::Value;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("annalist-core", &[]),
     ("annalist-macros", &[]),
+    ("annalist-metrics", &[]),
     ("annalist-memory", &["annalist-core"]),
-    ("annalist-store", &["annalist-core"]),
-    ("annalist", &["annalist-core", "annalist-macros", "annalist-memory", "annalist-store"]),
+    ("annalist-store", &["annalist-core", "annalist-metrics"]),
+    ("annalist", &["annalist-core", "annalist-macros", "annalist-memory", "annalist-metrics", "annalist-store"]),
     ("annalist-nats", &["annalist-core", "annalist"]),
     ("annalist-sql", &["annalist-core", "annalist"]),
     ("bank", &["annalist", "annalist-sql"]),
@@ -31,15 +32,19 @@ const MAY_TEST_WITH: &[&str] = &["annalist", "annalist-memory", "annalist-store"
 /// Packages that cross all others on purpose; nothing may depend on them.
 const MAY_USE_ANYTHING: &[&str] = &["benches", "tests"];
 
-/// Drivers, each known to one package alone.
-const DRIVERS: &[(&str, &str)] =
-    &[("rocksdb", "annalist-store"), ("async-nats", "annalist-nats"), ("sqlx", "annalist-sql")];
+/// Drivers and formats, each known to one package alone.
+const DRIVERS: &[(&str, &str)] = &[
+    ("rocksdb", "annalist-store"),
+    ("async-nats", "annalist-nats"),
+    ("sqlx", "annalist-sql"),
+    ("prometheus-client", "annalist-metrics"),
+];
 
 /// What the vocabulary must do without: runtimes, engines, brokers, servers.
 const NOT_IN_CORE: &[&str] = &["tokio", "rocksdb", "librocksdb-sys", "async-nats", "sqlx", "axum", "tonic", "mio"];
 
 /// Packages whose `lib.rs` declares modules in the order in which data flows: each uses only those before it.
-const ORDERED_MODULES: &[&str] = &["store", "sql"];
+const ORDERED_MODULES: &[&str] = &["metrics", "store", "sql"];
 
 /// Most lines of a file, tests apart.
 const FILE_LINES_MAX: usize = 600;
@@ -147,6 +152,20 @@ fn decision_records_have_numbers_of_their_own_and_are_there_when_cited() {
 }
 
 #[test]
+fn spans_are_documented() {
+    let documented = read(&root().join("docs/spans.md"));
+    let mut names = BTreeSet::new();
+    for file in rust_files(&root()).into_iter().filter(|file| !is_test(file)) {
+        names.extend(span_names(&read(&file)));
+    }
+    assert!(names.contains("annalist.command"), "the walk did not find the spans: {names:?}");
+    let is_missing = |name: &&String| !documented.contains(&format!("\n| `{name}` |"));
+    assert_none(
+        &names.iter().filter(is_missing).map(|name| format!("{name} is not in docs/spans.md")).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
 fn the_rules_find_what_breaks_them() {
     let order = module_order("mod limits;\nmod format;\npub mod tail;\n#[cfg(test)]\nmod tests;\npub use tail::Tail;");
     assert_eq!(order, ["limits", "format", "tail"]);
@@ -162,6 +181,8 @@ fn the_rules_find_what_breaks_them() {
     assert_eq!(switched_off("#[test]\n    #[ignore = \"slow\"]\nfn f() {}"), [(2, "a test is switched off")]);
     assert_eq!(switched_off("#![allow(\n    dead_code\n)]"), [(1, "`allow` without a reason; use `expect` with one")]);
     assert_eq!(switched_off("#[allow(dead_code, reason = \"x\")]\nlet ignore = 1;"), []);
+    let spans = "info_span!(\"annalist.a\", x = \"y\");\ndebug_span!(\n    parent: None,\n    \"annalist.b\",\n)";
+    assert_eq!(span_names(spans), ["annalist.a", "annalist.b"]);
     let cites = ["see docs/adr", "/0003-crc.md and docs/adr", "/README.md"].concat();
     assert_eq!(cited_records(&cites), ["0003"]);
 }
@@ -244,6 +265,13 @@ fn switched_off(text: &str) -> Vec<(usize, &'static str)> {
         }
     }
     found
+}
+
+/// The names of the spans that a text makes: the first text behind each `span!(`.
+fn span_names(text: &str) -> Vec<String> {
+    let calls = text.split("_span!(").skip(1);
+    let names = calls.filter_map(|call| call.split('"').nth(1)).filter(|name| name.starts_with("annalist."));
+    names.map(str::to_owned).collect()
 }
 
 /// The numbers in every `docs/adr/NNNN` of a text.

@@ -34,7 +34,7 @@ async fn a_failed_sync_poisons_the_store_until_it_is_reopened() {
         acks.insert(key, (first, last));
     }
     std::fs::write(&trigger, "").expect("the trigger can be written");
-    let (mut refused, mut readable) = (0, None);
+    let (mut refused, mut readable, mut health) = (0, None, None);
     for line in writer.rest() {
         match line.split_once(' ') {
             Some(("ack", _)) => {
@@ -45,11 +45,13 @@ async fn a_failed_sync_poisons_the_store_until_it_is_reopened() {
             Some(("poisoned", _)) => {}
             Some(("refused", _)) => refused += 1,
             Some(("readable", counts)) => readable = counts.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())),
+            Some(("health", state)) => health = Some(state.to_owned()),
             _ => panic!("unexpected: {line}"),
         }
     }
     assert!(!unknown.is_empty(), "an append whose sync failed has an unknown outcome");
     assert_eq!(refused, 1, "the store takes no more appends");
+    assert_eq!(health.as_deref(), Some("read-only"), "and says so");
     let (read, head) = readable.expect("the store can still be read");
     assert_eq!(read, head, "up to its durable head");
     let durable = acks.values().map(|(_, last)| *last).max();

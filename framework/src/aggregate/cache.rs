@@ -10,6 +10,7 @@ use std::{
 use annalist_core::StreamId;
 
 use super::{Aggregate, Loaded};
+use crate::metrics::CacheCounts;
 
 /// Aggregates as they were when a command last used them, the longest unused first to go.
 ///
@@ -27,6 +28,8 @@ struct States {
     /// When each was put here, by a clock that ticks with each.
     by_age: BTreeMap<u64, Key>,
     ticks: u64,
+    hits: u64,
+    misses: u64,
 }
 
 /// States of several types may be folded from one stream.
@@ -44,7 +47,11 @@ impl Cache {
             return None;
         }
         let mut states = self.states();
-        let (put, state) = states.by_key.remove(&key::<A>(stream))?;
+        let Some((put, state)) = states.by_key.remove(&key::<A>(stream)) else {
+            states.misses += 1;
+            return None;
+        };
+        states.hits += 1;
         states.by_age.remove(&put);
         state.downcast().ok().map(|state| *state)
     }
@@ -72,6 +79,12 @@ impl Cache {
         {
             states.by_key.remove(&oldest);
         }
+    }
+
+    /// What was counted up to now.
+    pub(super) fn counts(&self) -> CacheCounts {
+        let States { hits, misses, ref by_key, .. } = *self.states();
+        CacheCounts { hits, misses, cached: by_key.len() as u64 }
     }
 
     fn states(&self) -> MutexGuard<'_, States> {

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use annalist_core::{EventId, EventStore, Invalid, Read, RecordedEvent, Snapshots, StoreError, StreamId, Version};
+use annalist_metrics::Metrics;
 use tracing::Instrument;
 
 use super::{Aggregate, Cache, SnapshotRules, snapshot::Rule};
-use crate::event::{DecodeError, EventSet};
+use crate::{
+    event::{DecodeError, EventSet},
+    metrics::SnapshotMetrics,
+};
 
 /// An aggregate as its stream says it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -61,6 +65,7 @@ pub(crate) struct Aggregates {
     snapshots: Arc<dyn Snapshots>,
     rules: SnapshotRules,
     cache: Cache,
+    measured: SnapshotMetrics,
 }
 
 impl Aggregates {
@@ -70,7 +75,13 @@ impl Aggregates {
         rules: SnapshotRules,
         cache: Cache,
     ) -> Self {
-        Self { events, snapshots, rules, cache }
+        Self { events, snapshots, rules, cache, measured: SnapshotMetrics::default() }
+    }
+
+    /// Adds what was counted up to now.
+    pub(crate) fn collect(&self, metrics: &mut Metrics) {
+        self.cache.counts().collect(metrics);
+        self.measured.collect(metrics);
     }
 
     /// An aggregate as it was when a command last used it, if it is still there. Its stream may have gone on.
@@ -127,13 +138,18 @@ impl Aggregates {
                 return Ok(None);
             }
         };
-        let (version, Some(state)) = (snapshot.version, rule.open(&snapshot)) else { return Ok(None) };
+        let (version, Some(state)) = (snapshot.version, rule.open(&snapshot)) else {
+            self.measured.void.add(1);
+            return Ok(None);
+        };
         let mut batches = self.events.read(Read::stream(stream.clone(), version.previous())).await?;
         let mut events = batches.next().await?;
-        let Some(own) = events.first() else { return Ok(None) };
-        if (own.version, own.id) != (version, snapshot.event_id) {
+        let is_own = |own: &RecordedEvent| (own.version, own.id) == (version, snapshot.event_id);
+        if !events.first().is_some_and(is_own) {
+            self.measured.void.add(1);
             return Ok(None);
         }
+        self.measured.used.add(1);
         let mut loaded = Loaded { state, version, kept: version, bytes: 0 };
         events.remove(0);
         loaded.fold(stream, &events)?;
@@ -153,12 +169,19 @@ impl Aggregates {
         let due = |rule: &&Rule<A>| rule.is_due(events, loaded.bytes);
         let Some(rule) = self.rules.rule::<A>().filter(due) else { return };
         let Some(snapshot) = rule.take(&loaded.state, loaded.version, last) else {
+            self.measured.failed.add(1);
             tracing::warn!(stream_id = %stream, "the state is too large for a snapshot, or cannot be written as one");
             return;
         };
         match self.snapshots.save(stream, snapshot).await {
-            Ok(()) => (loaded.kept, loaded.bytes) = (loaded.version, 0),
-            Err(error) => tracing::warn!(stream_id = %stream, %error, "the snapshot could not be saved"),
+            Ok(()) => {
+                self.measured.written.add(1);
+                (loaded.kept, loaded.bytes) = (loaded.version, 0);
+            }
+            Err(error) => {
+                self.measured.failed.add(1);
+                tracing::warn!(stream_id = %stream, %error, "the snapshot could not be saved");
+            }
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use annalist_core::{Cursor, StoreError};
+use annalist_metrics::Metrics;
 use futures_util::future::join_all;
 
-use super::{AppBuilder, Store};
+use super::{AppBuilder, AppHealth, Store, observe};
 use crate::{
     aggregate::{Aggregate, LoadError, Loaded, State, stream_of},
     command::{Commands, InScope, On},
@@ -155,6 +156,26 @@ impl App {
     /// [`StoreError`] when it cannot be told.
     pub async fn head(&self) -> Result<Cursor, StoreError> {
         self.parts.store.events.head().await
+    }
+
+    /// Whether its parts work, as of now: for a readiness probe. Asks no disk and nothing outside.
+    #[must_use]
+    pub fn health(&self) -> AppHealth {
+        let Parts { store, commands, projections, sagas, relays, .. } = &*self.parts;
+        AppHealth::of(store.health(), commands, projections, sagas, relays)
+    }
+
+    /// Everything that is measured, the store's metrics included, as of now. [`Metrics::to_text`] makes of it what Prometheus
+    /// reads; `docs/metrics.md` in the repository says what each means. What cannot be read is left out.
+    pub async fn metrics(&self) -> Metrics {
+        let Parts { store, commands, projections, sagas, relays, .. } = &*self.parts;
+        let mut metrics = store.metrics().await;
+        self.health().collect(&mut metrics);
+        observe::commands(commands, &mut metrics);
+        observe::projections(projections, &mut metrics).await;
+        observe::sagas(sagas, &mut metrics).await;
+        observe::relays(relays, &*store.events, &*commands.executor.env, &mut metrics).await;
+        metrics
     }
 
     /// Ends all of it, in order: sagas take no more events and finish the command that they are at, no more commands are

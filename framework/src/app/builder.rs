@@ -11,9 +11,11 @@ use crate::{
     describe::Description,
     env::{Env, SystemEnv},
     event::Events,
+    metrics::CommandMetrics,
     outbox::Outbox,
     projection::{self, Embedded, Projection, ProjectionOptions, ProjectionSet},
     saga::{self, Ground, Saga, SagaOptions, SagaSet},
+    trace::{TraceContext, Tracer},
     workflow::{self, Process, Workflow},
 };
 
@@ -25,6 +27,7 @@ type Register = Box<dyn FnOnce(&mut ProjectionSet) + Send>;
 pub struct AppBuilder {
     store: Store,
     env: Arc<dyn Env>,
+    tracer: Tracer,
     commands: CommandOptions,
     layers: Layers,
     rules: SnapshotRules,
@@ -85,6 +88,7 @@ impl AppBuilder {
         Self {
             store,
             env: Arc::new(SystemEnv),
+            tracer: Tracer::default(),
             commands: CommandOptions::default(),
             layers: Layers::default(),
             rules: SnapshotRules::default(),
@@ -196,6 +200,13 @@ impl AppBuilder {
         Self { env: Arc::new(env), ..self }
     }
 
+    /// Asks this for the trace context of the current span when a command begins and when a saga records something; it is
+    /// recorded with the events, unless the command was given another. Whoever handles the events links to it: see
+    /// `docs/spans.md` in the repository.
+    pub fn with_trace_context(self, current: impl Fn() -> Option<TraceContext> + Send + Sync + 'static) -> Self {
+        Self { tracer: Tracer::new(current), ..self }
+    }
+
     /// What the app consists of, as it is wired so far: for documents. Nothing need be started.
     #[must_use]
     pub fn describe(&self) -> Description {
@@ -211,6 +222,7 @@ impl AppBuilder {
         let Self {
             store,
             env,
+            tracer,
             commands,
             layers,
             rules,
@@ -251,12 +263,13 @@ impl AppBuilder {
             Cache::new(commands.cached_aggregates_max),
         );
         let (gate, grace) = (Gate::new(&commands), commands.shutdown_grace);
-        let executor = Executor { aggregates, env: Arc::clone(&env), options: commands };
-        let commands = Arc::new(Commands { executor, gate, layers });
+        let executor = Executor { aggregates, env: Arc::clone(&env), tracer: tracer.clone(), options: commands };
+        let commands = Arc::new(Commands { executor, gate, layers, metrics: CommandMetrics::default() });
         let (events, notes, views) =
             (Arc::clone(&store.events), Arc::clone(&store.checkpoints), Arc::clone(&store.views));
         let set = Arc::new(command_set);
-        let sagas = sagas.start(Ground { events, notes, views, env, set, commands: Arc::clone(&commands) }).await?;
+        let ground = Ground { events, notes, views, env, tracer, set, commands: Arc::clone(&commands) };
+        let sagas = sagas.start(ground).await?;
         let start = |outbox: Outbox| outbox.start(Arc::clone(&store.events), Arc::clone(&store.checkpoints));
         let relays = outboxes.into_iter().map(start).collect();
         Ok(App::new(Parts { store, commands, grace, projections, sagas, relays, description }))

@@ -3,9 +3,17 @@
 use std::{fmt, sync::Arc};
 
 use annalist_core::{Checkpoints, EventStore, Snapshots, StoreError};
+use annalist_metrics::{Health, Metrics};
 use futures_util::future::BoxFuture;
 
 use crate::projection::KeyValueStore;
+
+/// What a store says of itself.
+#[derive(Clone)]
+pub(super) struct Observed {
+    pub(super) metrics: Arc<dyn Fn() -> BoxFuture<'static, Metrics> + Send + Sync>,
+    pub(super) health: Arc<dyn Fn() -> Health + Send + Sync>,
+}
 
 type Close = Arc<dyn Fn() -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
 
@@ -18,6 +26,7 @@ pub struct Store {
     pub(super) checkpoints: Arc<dyn Checkpoints>,
     pub(super) views: Arc<dyn KeyValueStore>,
     close: Close,
+    observed: Option<Observed>,
 }
 
 impl Store {
@@ -45,6 +54,12 @@ impl Store {
         let store = annalist_store::Store::open_with(dir, options)?;
         let views = annalist_store::KeyValue::open(dir.join("views"))?;
         let ports = Self::new(store.clone(), Arc::new(views.clone()));
+        let (measured, asked) = (store.clone(), store.clone());
+        let metrics = move || -> BoxFuture<'static, Metrics> {
+            let store = measured.clone();
+            Box::pin(async move { store.metrics().await })
+        };
+        let ports = ports.observed_by(metrics, move || asked.health());
         Ok(ports.on_close(move || {
             let (store, views) = (store.clone(), views.clone());
             Box::pin(async move {
@@ -77,6 +92,7 @@ impl Store {
             checkpoints: Arc::new(store),
             views,
             close: Arc::new(|| Box::pin(std::future::ready(Ok(())))),
+            observed: None,
         }
     }
 
@@ -87,6 +103,30 @@ impl Store {
         close: impl Fn() -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync + 'static,
     ) -> Self {
         Self { close: Arc::new(close), ..self }
+    }
+
+    /// The same store, whose metrics and health are what these say; they become part of the app's. The health must be there
+    /// at once, whatever the disk does.
+    #[must_use]
+    pub fn observed_by(
+        self,
+        metrics: impl Fn() -> BoxFuture<'static, Metrics> + Send + Sync + 'static,
+        health: impl Fn() -> Health + Send + Sync + 'static,
+    ) -> Self {
+        Self { observed: Some(Observed { metrics: Arc::new(metrics), health: Arc::new(health) }), ..self }
+    }
+
+    /// What the store measures; nothing if it does not say.
+    pub(super) async fn metrics(&self) -> Metrics {
+        match &self.observed {
+            Some(observed) => (observed.metrics)().await,
+            None => Metrics::default(),
+        }
+    }
+
+    /// Whether the store takes appends; healthy if it does not say.
+    pub(super) fn health(&self) -> Health {
+        self.observed.as_ref().map_or_else(Health::default, |observed| (observed.health)())
     }
 
     /// The log: to read it, or to append what no aggregate decides, such as an import of events.

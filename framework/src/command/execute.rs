@@ -4,6 +4,7 @@ use std::{fmt, future::IntoFuture};
 
 use annalist_core::{EventId, Key, Metadata, RecordedEvent};
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -15,6 +16,7 @@ use crate::{
     aggregate::{Aggregate, stream_of},
     event::Recorded,
     inbox::InboxMessage,
+    metrics::CommandMetrics,
 };
 
 /// What executes commands, behind its gate and within its layers.
@@ -22,6 +24,7 @@ pub(crate) struct Commands {
     pub(crate) executor: Executor,
     pub(crate) gate: Gate,
     pub(crate) layers: Layers,
+    pub(crate) metrics: CommandMetrics,
 }
 
 /// A command to an aggregate ([`On`]) or a scope ([`InScope`]), with its circumstances. Awaiting it executes it.
@@ -180,10 +183,10 @@ impl Commands {
         };
         let key = keyed.as_ref().map(|(key, _)| key.clone());
         let deadline = deadline.or(self.executor.options.deadline.map(Deadline::In));
-        let progress = Progress::default();
+        let (progress, began) = (Progress::default(), Instant::now());
         let execution = async {
             let _turn = self.gate.enter().await?;
-            let request = self.executor.request(command, keyed, metadata);
+            let request = self.executor.request(command, keyed, metadata, basis.target());
             let info = CommandInfo {
                 name: C::NAME,
                 target: basis.target(),
@@ -196,7 +199,15 @@ impl Commands {
             let given_up = |refused| progress.given_up(key.as_ref(), || refused);
             self.layers.around(&info, execution, given_up).await
         };
-        progress.until(deadline, key.as_ref(), execution).await
+        let executed = progress.until(deadline, key.as_ref(), execution).await;
+        let outcome = match &executed {
+            Ok(receipt) if receipt.repeated => "repeated",
+            Ok(_) => "recorded",
+            Err(ExecuteError::Rejected(_)) => "rejected",
+            Err(ExecuteError::Failed(error)) => error.kind(),
+        };
+        self.metrics.executed(C::NAME, outcome, progress.retries(), began.elapsed());
+        executed
     }
 }
 

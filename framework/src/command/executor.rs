@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use annalist_core::{Append, Appended, Fingerprint, Key, Metadata, SYSTEM_STREAM};
 use serde::Serialize;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::{
     Command, CommandError, CommandId, CommandOptions, Context, Decide, ExecuteError, Progress, Receipt, Target,
     basis::{Basis, Emitted, EventOf},
 };
-use crate::{aggregate::Aggregates, env::Env, event::Events};
+use crate::{aggregate::Aggregates, env::Env, event::Events, trace::Tracer};
 
 /// Executes commands.
 pub(crate) struct Executor {
     pub(crate) aggregates: Aggregates,
     pub(crate) env: Arc<dyn Env>,
+    pub(crate) tracer: Tracer,
     pub(crate) options: CommandOptions,
 }
 
@@ -26,6 +27,7 @@ pub(super) struct Request<C> {
     keyed: Option<(Key, Fingerprint)>,
     pub(super) cx: Context,
     pub(super) metadata: Metadata,
+    span: Span,
 }
 
 /// What comes of a command.
@@ -41,6 +43,7 @@ impl Executor {
         command: C,
         keyed: Option<(Key, Fingerprint)>,
         mut metadata: Metadata,
+        target: &Target,
     ) -> Request<C> {
         let new_id = || CommandId::new(self.env.new_id());
         let command_id = keyed.as_ref().map_or_else(new_id, |(key, _)| CommandId::of_key(key));
@@ -49,7 +52,22 @@ impl Executor {
             .with_correlation_id(correlation_id.clone())
             .with_actor(metadata.actor.clone());
         metadata.causation_id.get_or_insert_with(|| command_id.to_string());
-        Request { command, keyed, cx, metadata }
+        let (stream, query) = match target {
+            Target::Stream(stream) => (Some(tracing::field::display(stream)), None),
+            Target::Query(query) => (None, Some(tracing::field::display(query))),
+        };
+        let span = tracing::info_span!(
+            "annalist.command",
+            stream_id = stream,
+            query,
+            command = C::NAME,
+            command_id = %command_id,
+            correlation_id = cx.correlation_id(),
+            position = tracing::field::Empty,
+        );
+        // Within the span: so its events name it as what they were recorded in.
+        span.in_scope(|| self.tracer.fill(&mut metadata));
+        Request { command, keyed, cx, metadata, span }
     }
 
     /// Executes a request, several times if need be.
@@ -59,20 +77,12 @@ impl Executor {
         basis: &B,
         progress: &Progress,
     ) -> Executed<B, C> {
-        let (stream, query) = match basis.target() {
-            Target::Stream(stream) => (Some(tracing::field::display(stream)), None),
-            Target::Query(query) => (None, Some(tracing::field::display(query))),
-        };
-        let span = tracing::info_span!(
-            "annalist.command",
-            stream_id = stream,
-            query,
-            command = C::NAME,
-            command_id = %request.cx.command_id(),
-            correlation_id = request.cx.correlation_id(),
-        );
         let mut loaded = None;
-        let executed = self.execute_patiently(request, basis, progress, &mut loaded).instrument(span).await;
+        let executing = self.execute_patiently(request, basis, progress, &mut loaded);
+        let executed = executing.instrument(request.span.clone()).await;
+        if let Ok(receipt) = &executed {
+            request.span.record("position", receipt.cursor.position.get());
+        }
         progress.answer();
         if let Some(loaded) = loaded {
             basis.cache(&self.aggregates, loaded);
@@ -103,6 +113,7 @@ impl Executor {
                 }
                 .into());
             }
+            progress.retry();
             let pause = self.options.backoff(failed, self.env.jitter());
             tracing::debug!(%error, attempt = failed, ?pause, "trying again");
             tokio::time::sleep(pause).await;
@@ -192,8 +203,16 @@ impl Executor {
 
     async fn append<C>(&self, append: Append, request: &Request<C>, target: &Target) -> Result<Appended, CommandError> {
         let Request { keyed, cx, .. } = request;
-        let span = tracing::debug_span!("annalist.append", command_id = %cx.command_id());
-        let appended = self.aggregates.events.append(append).instrument(span).await;
+        let span = tracing::debug_span!(
+            "annalist.append",
+            command_id = %cx.command_id(),
+            correlation_id = cx.correlation_id(),
+            position = tracing::field::Empty
+        );
+        let appended = self.aggregates.events.append(append).instrument(span.clone()).await;
+        if let Ok(appended) = &appended {
+            span.record("position", appended.cursor.position.get());
+        }
         appended.map_err(|error| CommandError::of_append(error, target, keyed.as_ref().map(|(key, _)| key)))
     }
 

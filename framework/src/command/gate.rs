@@ -32,6 +32,16 @@ impl Gate {
         self.permits.acquire().await.map_err(|_| CommandError::Closed)
     }
 
+    /// How many commands are in flight.
+    pub(crate) fn in_flight(&self) -> u64 {
+        u64::from(self.permits_max).saturating_sub(self.permits.available_permits() as u64)
+    }
+
+    /// Whether no more commands are taken.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
     /// Lets no more commands in and waits for those in flight; `false` if some still were when `grace` was over.
     pub(crate) async fn close(&self, grace: Duration) -> bool {
         self.closing.store(true, Ordering::Release);

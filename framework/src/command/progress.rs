@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::atomic::{AtomicU8, Ordering},
+    sync::atomic::{AtomicU8, AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -41,7 +41,10 @@ impl From<std::time::Instant> for Deadline {
 
 /// How far one execution of a command is.
 #[derive(Debug, Default)]
-pub(super) struct Progress(AtomicU8);
+pub(super) struct Progress {
+    stage: AtomicU8,
+    retries: AtomicU32,
+}
 
 /// Nothing of the command is with the store.
 const BEFORE: u8 = 0;
@@ -53,22 +56,32 @@ const ANSWERED: u8 = 2;
 impl Progress {
     /// The store is given the append now.
     pub(super) fn hand_over(&self) {
-        self.0.store(HANDED, Ordering::Relaxed);
+        self.stage.store(HANDED, Ordering::Relaxed);
     }
 
     /// The store has not recorded it, and will not.
     pub(super) fn take_back(&self) {
-        self.0.store(BEFORE, Ordering::Relaxed);
+        self.stage.store(BEFORE, Ordering::Relaxed);
     }
 
     /// What came of it is known.
     pub(super) fn answer(&self) {
-        self.0.store(ANSWERED, Ordering::Relaxed);
+        self.stage.store(ANSWERED, Ordering::Relaxed);
+    }
+
+    /// It is tried again.
+    pub(super) fn retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was tried again.
+    pub(super) fn retries(&self) -> u32 {
+        self.retries.load(Ordering::Relaxed)
     }
 
     /// What is to be said when nobody waits any longer; `None` when the answer is there and need only be fetched.
     pub(super) fn given_up(&self, key: Option<&Key>, otherwise: impl FnOnce() -> CommandError) -> Option<CommandError> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.stage.load(Ordering::Relaxed) {
             ANSWERED => None,
             HANDED => {
                 let why = "the store had not answered when it was given up".to_owned();

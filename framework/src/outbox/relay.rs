@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use annalist_core::{Checkpoints, Cursor, EventStore, StoreError};
+use annalist_metrics::{Health, Metrics};
 use tokio::sync::watch;
 use tracing::Instrument;
 
@@ -11,6 +12,7 @@ use super::{
     task::Task,
     wiring::Outbox,
 };
+use crate::metrics::RelayMetrics;
 
 /// A running relay: the task that carries one outbox's messages to its destination. Dropping it stops the task.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub struct Relay {
     status: watch::Receiver<RelayStatus>,
     stop: watch::Sender<bool>,
     log: Log,
+    measured: Arc<RelayMetrics>,
 }
 
 /// Why a wait for a relay has ended without what it waited for.
@@ -38,15 +41,35 @@ impl Relay {
         let span = tracing::info_span!("annalist.outbox", destination);
         let (status, status_receiver) = watch::channel(RelayStatus::new(destination));
         let (stop, stop_receiver) = watch::channel(false);
-        let task = Task::new(outbox, Arc::clone(&log), notes, status, stop_receiver);
+        let measured = Arc::new(RelayMetrics::new());
+        let task = Task::new(outbox, Arc::clone(&log), notes, status, stop_receiver, Arc::clone(&measured));
         tokio::spawn(task.run().instrument(span));
-        Self { status: status_receiver, stop, log: Log(log) }
+        Self { status: status_receiver, stop, log: Log(log), measured }
     }
 
     /// What the relay has done and what it has still to do, as of now.
     #[must_use]
     pub fn status(&self) -> RelayStatus {
         self.status.borrow().clone()
+    }
+
+    /// Whether it carries messages. A broker that is away is none of its failures.
+    pub(crate) fn health(&self) -> Health {
+        let status = self.status.borrow();
+        match &status.state {
+            RelayState::Connected => Health::Healthy,
+            RelayState::Starting => Health::degraded("it starts"),
+            RelayState::Connecting => {
+                let why = status.last_error.as_deref().unwrap_or("it has not been reached yet");
+                Health::degraded(format!("the destination is not connected: {why}"))
+            }
+            RelayState::Stopped(why) => Health::failed(why.to_string()),
+        }
+    }
+
+    /// Adds what was counted up to now.
+    pub(crate) fn collect(&self, destination: &str, metrics: &mut Metrics) {
+        self.measured.collect(destination, metrics);
     }
 
     /// The status and every change of it.

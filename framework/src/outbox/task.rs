@@ -8,6 +8,7 @@ use tokio::{
     task::yield_now,
     time::{Instant, sleep, sleep_until, timeout},
 };
+use tracing::Instrument as _;
 
 use super::{
     backoff::Backoff,
@@ -21,15 +22,18 @@ use super::{
     status::{RelayState, RelayStatus, Stopped},
     wiring::Outbox,
 };
+use crate::{metrics::RelayMetrics, trace};
 
 pub(super) struct Task {
     publisher: Box<dyn Publisher>,
+    destination: String,
     mappings: Arc<Mappings>,
     options: RelayOptions,
     log: Arc<dyn EventStore>,
     notes: Arc<dyn Checkpoints>,
     status: StatusSender,
     stop: watch::Receiver<bool>,
+    measured: Arc<RelayMetrics>,
     note_name: String,
     note: Option<Note>,
     /// When the note was last saved, if it is older than what was done since.
@@ -44,22 +48,26 @@ impl Task {
         notes: Arc<dyn Checkpoints>,
         status: watch::Sender<RelayStatus>,
         stop: watch::Receiver<bool>,
+        measured: Arc<RelayMetrics>,
     ) -> Self {
         let Outbox { publisher, mappings, options, .. } = outbox;
         if mappings.is_empty() {
             tracing::warn!("the outbox has no mapping and will publish nothing");
         }
-        let note_name = format!("outbox/{}", publisher.name());
+        let destination = publisher.name();
+        let note_name = format!("outbox/{destination}");
         let backoff = Backoff::new(options.backoff_min, options.backoff_max, &note_name);
         let (mappings, status) = (Arc::new(mappings), StatusSender(status));
         Self {
             publisher,
+            destination,
             mappings,
             options,
             log,
             notes,
             status,
             stop,
+            measured,
             note_name,
             note: None,
             unsaved_since: None,
@@ -93,6 +101,7 @@ impl Task {
                 }
                 Interrupt::Retry { error, fenced } => (error, fenced),
             };
+            self.measured.retries.add(1);
             let pause = self.backoff.next();
             tracing::warn!(error, ?pause, "publishing was interrupted; the relay resumes");
             self.status.0.send_modify(|status| {
@@ -169,7 +178,14 @@ impl Task {
             let sequence = if window.messages.is_empty() {
                 None
             } else {
-                Some(self.publish(&window, &mut feed, &mut next).await?)
+                let span = tracing::debug_span!(
+                    parent: None,
+                    "annalist.outbox",
+                    destination = self.destination,
+                    position = window.scanned.map(|scanned| scanned.position.get()),
+                    messages = window.messages.len()
+                );
+                Some(self.publish(&window, &mut feed, &mut next).instrument(span).await?)
             };
             self.advance(&window, sequence);
             if sequence.is_none() {
@@ -189,7 +205,8 @@ impl Task {
         feed: &mut Feed,
         next: &mut Option<Result<Window, FeedError>>,
     ) -> Result<u64, Interrupt> {
-        let grace = self.options.shutdown_grace;
+        trace::link_to(window.messages.iter().map(|message| message.metadata.clone()));
+        let (grace, began) = (self.options.shutdown_grace, Instant::now());
         let mut published = self.publisher.publish(&window.messages);
         let result = loop {
             tokio::select! {
@@ -202,6 +219,9 @@ impl Task {
                 },
             }
         };
+        if result.is_ok() {
+            self.measured.windows.took(began.elapsed());
+        }
         result.map_err(|error| match error {
             PublishError::Refused { id, detail } => {
                 let position = window.messages.iter().find(|message| message.id() == id);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use annalist_core::{Cursor, Position, RecordedEvent, StoreError};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tracing::Instrument;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     options::{BACKOFF_LONGEST, ProjectionOptions},
     parking::{Parked, ParkedCount, ParkedKeys},
 };
-use crate::env::Env;
+use crate::{env::Env, metrics::ProjectionMetrics, trace};
 
 /// Tells that work is to end at the next point where it may.
 #[derive(Clone)]
@@ -96,6 +96,9 @@ pub(super) struct Applier {
     pub(super) keys_max: Option<usize>,
     pub(super) env: Arc<dyn Env>,
     pub(super) stop: Stop,
+    pub(super) measured: Arc<ProjectionMetrics>,
+    /// Whether what it applies is a rebuild.
+    pub(super) rebuilds: bool,
 }
 
 impl Applier {
@@ -118,8 +121,16 @@ impl Applier {
             && let Some(last) = batch.last()
         {
             let cursor = log.at(last.position);
-            let span = tracing::debug_span!("annalist.projection", projection = self.name, position = %cursor.position);
+            let span = tracing::debug_span!(
+                parent: None,
+                "annalist.projection",
+                projection = self.name,
+                position = cursor.position.get(),
+                events = batch.len()
+            );
+            let began = Instant::now();
             let transaction = async {
+                trace::link(batch);
                 if let Some(note) = &poisoned {
                     instance.park(note, cursor).await.map(|()| vec![note.key.clone()])
                 } else {
@@ -132,6 +143,7 @@ impl Applier {
                     for key in keys {
                         parked.add(key);
                     }
+                    self.committed(batch.len(), began);
                     tell(Step::Committed(cursor, batch.len(), parked.count()));
                     (rest, count, attempts, poisoned) = (behind, behind.len(), 0, None);
                 }
@@ -171,6 +183,12 @@ impl Applier {
             }
         }
         Ok(())
+    }
+
+    fn committed(&self, events: usize, began: Instant) {
+        let ProjectionMetrics { following, rebuild, batches } = &*self.measured;
+        if self.rebuilds { rebuild } else { following }.add(events as u64);
+        batches.took(began.elapsed());
     }
 
     /// One that parks nothing: the first event that cannot be applied is the end.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use annalist_core::{Cursor, EventStore, Position, Read, StoreError};
+use annalist_metrics::{Health, Metrics};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -23,7 +24,7 @@ use super::{
     rebuild::{Rebuild, RebuildError},
     replay::{Origin, Replay},
     runner::Control,
-    status::{Progress, ProjectionStatus, Published},
+    status::{Progress, ProjectionState, ProjectionStatus, Published},
     unparking::{ParkedError, ParkedRequest},
 };
 
@@ -104,6 +105,27 @@ impl ProjectionControl {
             lag_time,
             self.entry.with_rebuild(|rebuild| *rebuild.progress.borrow()),
         ))
+    }
+
+    /// Whether its view goes on. Asks no disk.
+    pub(crate) fn health(&self) -> Health {
+        let (state, position) = {
+            let published = self.entry.published.borrow();
+            (published.state.clone(), published.cursor.position)
+        };
+        match state {
+            ProjectionState::Live => Health::Healthy,
+            ProjectionState::Building | ProjectionState::Replaying => {
+                Health::degraded(format!("it is {state}, at event {position}"))
+            }
+            waiting @ ProjectionState::Waiting { .. } => Health::degraded(format!("it is {waiting}")),
+            ended => Health::failed(ended.to_string()),
+        }
+    }
+
+    /// Adds what was counted up to now.
+    pub(crate) fn collect(&self, metrics: &mut Metrics) {
+        self.entry.applier.measured.collect(self.name(), metrics);
     }
 
     /// The age of the first event behind the cursor.
@@ -196,8 +218,8 @@ impl ProjectionControl {
         *rebuild = Some(Rebuilding { progress: seen.clone(), paused: pause, cancel: cancel.clone() });
         let stop = Stop { this: Some(cancelled), ..applier.stop.clone() };
         let applier = match origin {
-            Origin::Previous(_) => Applier { stop, ..applier.clone() },
-            Origin::Fresh | Origin::Begun(_) | Origin::Outdated(_) => Applier { stop, ..applier.strict() },
+            Origin::Previous(_) => Applier { stop, rebuilds: true, ..applier.clone() },
+            Origin::Fresh | Origin::Begun(_) | Origin::Outdated(_) => Applier { stop, rebuilds: true, ..applier.strict() },
         };
         let (instance, events) = (Arc::clone(instance), Arc::clone(&self.inner.events));
         let replay = Replay { origin, instance, options, events, applier, control: control.clone(), progress, paused };

@@ -25,7 +25,7 @@ use super::{
     status::{Published, Rate},
     table::is_name,
 };
-use crate::env::Env;
+use crate::{env::Env, metrics::ProjectionMetrics};
 
 type Opening = BoxFuture<'static, Result<Arc<dyn Instance>, ModelError>>;
 
@@ -141,6 +141,8 @@ impl ProjectionSet {
                 keys_max: policy.keys_max,
                 env: Arc::clone(&env),
                 stop: Stop { all: stopped.clone(), this: None },
+                measured: Arc::new(ProjectionMetrics::new()),
+                rebuilds: false,
             };
             runners.push(Runner {
                 instance: Arc::clone(&instance),

@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     command::{Attempt, CommandSet, Commands},
+    metrics::SagaMetrics,
     projection::{ViewError, ViewHandle},
+    trace,
 };
 
 /// See the module.
@@ -120,29 +122,49 @@ impl<S: Saga> Dispatch<S> {
             }
             let Some(command) = instance.entry.pending.first() else { return Ok(()) };
             let span = tracing::info_span!(
+                parent: None,
                 "annalist.saga",
                 saga = S::NAME,
                 instance = key,
                 effect_id = %command.id,
                 command = command.command,
             );
-            match self.send(&instance, command).instrument(span).await {
-                Attempt::Accepted(reply) => self.settle(key, command, Verdict::Accepted(reply)).await?,
-                Attempt::Rejected { message, detail } => {
-                    let rejection = step::rejection(message, detail);
-                    self.settle(key, command, Verdict::Rejected(rejection)).await?;
-                }
-                Attempt::Retry(why) => {
+            match self.execute(key, &instance, command).instrument(span).await? {
+                None => failures = 0,
+                Some(why) => {
                     failures += 1;
                     self.taker.pause(failures, &why).await?;
-                    continue;
                 }
-                Attempt::Broken(why) => drop(self.taker.quarantine(key, command.id, &why).await?),
-                Attempt::Closed => return Err(Halt::Stopped),
             }
-            failures = 0;
         }
         Ok(())
+    }
+
+    /// Executes a command and takes in what came of it; or says why to try again later.
+    async fn execute(&self, key: &str, instance: &Instance, command: &Sent) -> Result<Option<String>, Halt> {
+        trace::link([&instance.record]);
+        let SagaMetrics { sent_accepted, sent_rejected, sent_retried, sent_broken, .. } = &self.taker.measured;
+        match self.send(instance, command).await {
+            Attempt::Accepted(reply) => {
+                sent_accepted.add(1);
+                self.settle(key, command, Verdict::Accepted(reply)).await?;
+            }
+            Attempt::Rejected { message, detail } => {
+                sent_rejected.add(1);
+                let rejection = step::rejection(message, detail);
+                self.settle(key, command, Verdict::Rejected(rejection)).await?;
+            }
+            Attempt::Retry(why) => {
+                sent_retried.add(1);
+                return Ok(Some(why));
+            }
+            Attempt::Broken(why) => {
+                sent_broken.add(1);
+                self.taker.quarantine(key, command.id, &why).await?;
+            }
+            Attempt::Closed => return Err(Halt::Stopped),
+        }
+        Ok(None)
     }
 
     async fn send(&self, instance: &Instance, command: &Sent) -> Attempt {

@@ -25,7 +25,10 @@ use super::{
     step::panic_message,
     taker::{Incoming, Taker, stopped},
 };
-use crate::event::{Events, Recorded};
+use crate::{
+    event::{Events, Recorded},
+    trace,
+};
 
 /// How far a saga has followed the log; it stands on disk as JSON. Everything up to there is recorded in its streams, or
 /// concerns it no more.
@@ -214,8 +217,23 @@ impl<S: Saga> Intake<S> {
 async fn take_group<S: Saga>(taker: Arc<Taker<S>>, key: String, inputs: Vec<Incoming<S>>) -> Result<(), Halt> {
     for input in &inputs {
         taker.woken.room().await;
-        let span = tracing::info_span!("annalist.saga", saga = S::NAME, instance = key);
-        let taken = taker.take(&key, input).instrument(span).await?;
+        let span = tracing::info_span!(
+            parent: None,
+            "annalist.saga",
+            saga = S::NAME,
+            instance = key,
+            position = tracing::field::Empty
+        );
+        let taking = async {
+            if let Incoming::Event { recorded, .. } = input {
+                trace::link([&recorded.record]);
+            }
+            taker.take(&key, input).await
+        };
+        let taken = taking.instrument(span.clone()).await?;
+        if let Some(cursor) = taken.cursor() {
+            span.record("position", cursor.position.get());
+        }
         tracing::trace!(saga = S::NAME, instance = key, ?taken, "an event came");
     }
     Ok(())

@@ -21,6 +21,7 @@ use super::{
     streams::{Instance, Streams},
     taker::{Incoming, Taker, Verdict, stopped},
 };
+use crate::metrics::SagaMetrics;
 
 /// A saga without its type.
 #[async_trait]
@@ -36,6 +37,7 @@ pub(super) trait Operate: Send + Sync {
     /// Leaves an event out that cannot be read.
     async fn skip_event(&self, event: &BlockedBy, audit: &Audit) -> Result<Cursor, Trouble>;
     fn passed(&self) -> u64;
+    fn measured(&self) -> &SagaMetrics;
     fn last_error(&self) -> Option<String>;
 }
 
@@ -93,6 +95,10 @@ impl<S: Saga> Operate for Taker<S> {
 
     fn passed(&self) -> u64 {
         self.passed.load(Ordering::Relaxed)
+    }
+
+    fn measured(&self) -> &SagaMetrics {
+        &self.measured
     }
 
     fn last_error(&self) -> Option<String> {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use annalist_core::{Cursor, EventStore, Position};
+use annalist_metrics::{Health, Metrics};
 use serde_json::Value;
 use tokio::{
     sync::watch,
@@ -59,14 +60,19 @@ impl Sagas {
         Ok(SagaHandle { running: Arc::clone(found.ok_or_else(unknown)?) })
     }
 
+    /// All sagas, in the order in which they were added.
+    pub fn all(&self) -> impl Iterator<Item = SagaHandle> {
+        self.running.iter().map(|running| SagaHandle { running: Arc::clone(running) })
+    }
+
     /// How far each saga is.
     ///
     /// # Errors
     /// [`SagaError`] when the log or the rows cannot be read.
     pub async fn status(&self) -> Result<Vec<SagaStatus>, SagaError> {
         let mut all = Vec::new();
-        for running in &self.running {
-            all.push(SagaHandle { running: Arc::clone(running) }.status().await?);
+        for saga in self.all() {
+            all.push(saga.status().await?);
         }
         Ok(all)
     }
@@ -127,6 +133,29 @@ impl SagaHandle {
             passed: operate.passed(),
             last_error: operate.last_error(),
         })
+    }
+
+    /// The saga's declared name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.running.name
+    }
+
+    /// Whether it takes events in. Asks no disk.
+    pub(crate) fn health(&self) -> Health {
+        let Progress { state, scanned } = self.running.progress.borrow().clone();
+        match state {
+            SagaState::Live => Health::Healthy,
+            SagaState::CatchingUp => Health::degraded(format!("it catches up, at event {}", scanned.position)),
+            SagaState::Blocked(by) => Health::failed(by.to_string()),
+            SagaState::Failed { error } => Health::failed(error),
+            SagaState::Stopped => Health::failed("it was shut down"),
+        }
+    }
+
+    /// Adds what was counted up to now.
+    pub(crate) fn collect(&self, metrics: &mut Metrics) {
+        self.running.operate.measured().collect(self.running.name, metrics);
     }
 
     /// The instance with a key, as its last record says.

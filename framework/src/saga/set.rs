@@ -36,7 +36,9 @@ use super::{
 use crate::{
     command::{CommandSet, Commands},
     env::Env,
+    metrics::SagaMetrics,
     projection::{self, KeyValueStore, ProjectionSet, Projections, ViewError},
+    trace::Tracer,
 };
 
 /// Why sagas did not start. None of them runs.
@@ -127,6 +129,7 @@ pub(crate) struct Ground {
     pub(crate) notes: Arc<dyn Checkpoints>,
     pub(crate) views: Arc<dyn KeyValueStore>,
     pub(crate) env: Arc<dyn Env>,
+    pub(crate) tracer: Tracer,
     pub(crate) set: Arc<CommandSet>,
     pub(crate) commands: Arc<Commands>,
 }
@@ -216,7 +219,7 @@ async fn prepare<S: Saga>(
     };
     let rows = projections.view::<Rows<S>>().map_err(unreadable)?.within(PATIENCE);
     rows.after(head).ready().await.map_err(unreadable)?;
-    let streams = Streams::<S>::new(Arc::clone(&ground.events));
+    let streams = Streams::<S>::new(Arc::clone(&ground.events), ground.tracer.clone());
     check_versions(&streams, &rows).await?;
     let (set, commands, notes) = (Arc::clone(&ground.set), Arc::clone(&ground.commands), Arc::clone(&ground.notes));
     let (env, events) = (Arc::clone(&ground.env), Arc::clone(&ground.events));
@@ -233,6 +236,7 @@ async fn prepare<S: Saga>(
             unblocked: Notify::new(),
             passed: AtomicU64::new(0),
             last_error: Mutex::default(),
+            measured: SagaMetrics::default(),
         });
         let (progress, published) = watch::channel(Progress { state: SagaState::CatchingUp, scanned });
         let intake = Intake { taker: Arc::clone(&taker), notes, progress, scanned, unsaved_since: None };

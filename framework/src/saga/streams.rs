@@ -14,11 +14,15 @@ use super::{
     name::Names,
     record::{Entry, Held, Kind, Record},
 };
-use crate::event::{Events, Recorded};
+use crate::{
+    event::{Events, Recorded},
+    trace::Tracer,
+};
 
 /// See the module.
 pub(super) struct Streams<S> {
     pub(super) events: Arc<dyn EventStore>,
+    tracer: Tracer,
     saga: PhantomData<fn() -> S>,
 }
 
@@ -28,6 +32,8 @@ pub(super) struct Instance {
     pub(super) time: Timestamp,
     pub(super) cursor: Cursor,
     pub(super) entry: Entry,
+    /// The record itself.
+    pub(super) record: RecordedEvent,
 }
 
 /// What is to be recorded.
@@ -42,8 +48,8 @@ pub(super) struct Step {
 }
 
 impl<S: Saga> Streams<S> {
-    pub(super) const fn new(events: Arc<dyn EventStore>) -> Self {
-        Self { events, saga: PhantomData }
+    pub(super) const fn new(events: Arc<dyn EventStore>, tracer: Tracer) -> Self {
+        Self { events, tracer, saga: PhantomData }
     }
 
     /// The stream of the instance with this key.
@@ -58,7 +64,7 @@ impl<S: Saga> Streams<S> {
         let Some(last) = batches.next().await?.pop() else { return Ok(None) };
         let cursor = batches.head().at(last.position);
         let Record { entry, .. } = Self::read(&last)?;
-        Ok(Some(Instance { version: last.version, time: last.time, cursor, entry }))
+        Ok(Some(Instance { version: last.version, time: last.time, cursor, entry, record: last }))
     }
 
     /// The first input that is still held.
@@ -115,6 +121,7 @@ impl<S: Saga> Streams<S> {
         let Step { kind, entry, id, cause, key: identity } = step;
         let mut metadata = entry.circumstances.clone();
         metadata.causation_id = cause.map(|cause| cause.to_string());
+        self.tracer.fill(&mut metadata);
         metadata.actor = entry.audit.as_ref().map(|audit| audit.who.clone());
         let written = Record::<S>::new(kind, entry).write().map_err(|error| StepError::Unrecordable(chain(&error)))?;
         let event = written.with_id(EventId::new(id)).with_metadata(metadata);

@@ -19,7 +19,7 @@ use super::{
     streams::{Instance, Step, StepError, Streams},
     woken::Woken,
 };
-use crate::{env::Env, event::Recorded};
+use crate::{env::Env, event::Recorded, metrics::SagaMetrics};
 
 /// Something for an instance to take in.
 pub(super) enum Incoming<S: Saga> {
@@ -61,6 +61,7 @@ pub(super) struct Taker<S: Saga> {
     /// Events that were for no instance, or for a completed one.
     pub(super) passed: AtomicU64,
     pub(super) last_error: Mutex<Option<String>>,
+    pub(super) measured: SagaMetrics,
 }
 
 /// Tells that timers may have been set.
@@ -126,9 +127,23 @@ impl<S: Saga> Taker<S> {
         loop {
             let attempt = self.attempt(key, &stream, incoming).await;
             if let Some(taken) = self.judge(attempt, &mut failures).await? {
+                if let Taken::Recorded(_) = taken {
+                    self.count(incoming);
+                }
                 return Ok(taken);
             }
         }
+    }
+
+    fn count(&self, incoming: &Incoming<S>) {
+        let SagaMetrics { events, timers, acceptances, rejections, .. } = &self.measured;
+        match incoming {
+            Incoming::Event { .. } => events,
+            Incoming::Timer { .. } => timers,
+            Incoming::Settled { verdict: Verdict::Accepted(_), .. } => acceptances,
+            Incoming::Settled { verdict: Verdict::Rejected(_), .. } => rejections,
+        }
+        .add(1);
     }
 
     /// Takes in the first of the inputs that an instance holds, if it may.

@@ -12,7 +12,7 @@ use super::{
     streams::{Instance, Step, StepError},
     taker::{Done, Incoming, Taken, Taker, Verdict},
 };
-use crate::event::Recorded;
+use crate::{event::Recorded, trace};
 
 /// An input that an instance is to take in now.
 struct Heard<S: Saga> {
@@ -39,6 +39,10 @@ impl<S: Saga> Taker<S> {
             let before = step::begin::<S>(self.env.now(), circumstances(recorded));
             return self.step(key, stream, Version::ZERO, &before, Heard::event(recorded)).await;
         };
+        // What came later than what set the timer does not matter much: it is the same instance.
+        if let Incoming::Timer { .. } = incoming {
+            trace::link([&instance.record]);
+        }
         match self.plan(stream, &instance, incoming).await? {
             Plan::Pass(taken) => {
                 self.found(key, &instance);

@@ -64,7 +64,8 @@ impl<S: Saga> TimerTask<S> {
                 }
                 any = true;
                 self.taker.woken.room().await;
-                let span = tracing::info_span!("annalist.saga", saga = S::NAME, instance = key, timer = %id);
+                let span =
+                    tracing::info_span!(parent: None, "annalist.saga", saga = S::NAME, instance = key, timer = %id);
                 let taken = self.taker.take(&key, &Incoming::Timer { id }).instrument(span).await;
                 fired = latest(fired, taken.map_err(Ended::Halt)?.cursor());
             }

@@ -28,6 +28,7 @@ use stream::StreamRead;
 pub(crate) fn begin(shared: &Arc<Shared>, read: Read) -> Result<Box<dyn Batches>, StoreError> {
     let head = shared.cursor(shared.watermark());
     let Read { source, direction, limit, .. } = read;
+    shared.metrics.reads(&source);
     let shared = Arc::downgrade(shared);
     match source {
         Source::All { bound } => Ok(Box::new(LogRead::new(shared, bound, direction, limit, head))),

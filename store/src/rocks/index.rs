@@ -9,7 +9,7 @@ use annalist_core::{Key, Position};
 use bytes::Bytes;
 use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, Options, SstFileWriter};
 
-use super::{ReadError, Tier, iterators::KeptDb, occupied, options};
+use super::{Condition, ReadError, Tier, iterators::KeptDb, occupied, options};
 use crate::format::{self, Damage, KeyRow, Kind, ListRow, MARK_KEY, Mark};
 
 const ROWS: &str = "rows";
@@ -158,6 +158,18 @@ impl IndexDb {
     /// What the index occupies on the disk.
     pub(crate) fn disk_bytes(&self) -> Result<u64, ReadError> {
         Ok(occupied(&self.dir)?)
+    }
+
+    /// How the database is doing.
+    pub(crate) fn condition(&self) -> Condition {
+        let db = self.db.db();
+        let families: Vec<&ColumnFamily> = [ROWS, SNAPSHOTS].iter().filter_map(|name| db.cf_handle(name)).collect();
+        Condition::of(db, &families)
+    }
+
+    /// What the cached blocks take.
+    pub(crate) fn cached_bytes(&self) -> usize {
+        self.cache.get_usage()
     }
 
     /// A cached snapshot.

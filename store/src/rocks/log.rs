@@ -10,7 +10,7 @@ use annalist_core::{Direction, Position};
 use bytes::Bytes;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch};
 
-use super::{ReadError, Tier, occupied, options};
+use super::{Condition, ReadError, Tier, occupied, options};
 use crate::{
     format::{Damage, Page},
     options::{Durability, StoreOptions},
@@ -160,6 +160,17 @@ impl LogDb {
     /// What the log occupies on the disk.
     pub(crate) fn disk_bytes(&self) -> Result<u64, ReadError> {
         Ok(occupied(self.db.path())?)
+    }
+
+    /// What is free on the disk that the log is on.
+    pub(crate) fn free_bytes(&self) -> Result<u64, ReadError> {
+        Ok(fs4::available_space(self.db.path())?)
+    }
+
+    /// How the database is doing.
+    pub(crate) fn condition(&self) -> Condition {
+        let families: Vec<&ColumnFamily> = [PAGES, STATE].iter().filter_map(|name| self.db.cf_handle(name)).collect();
+        Condition::of(&self.db, &families)
     }
 
     /// A consumer's note.

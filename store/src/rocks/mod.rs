@@ -1,5 +1,6 @@
 //! The only code of the engine that names RocksDB (the key-value store of the views has its own). Everything here blocks.
 
+mod condition;
 mod index;
 mod iterators;
 mod log;
@@ -8,6 +9,7 @@ mod options;
 mod tests;
 mod wal_check;
 
+pub(crate) use condition::Condition;
 pub(crate) use index::{IndexDb, IndexError};
 pub(crate) use log::LogDb;
 pub(crate) use wal_check::check_wal;

@@ -1,6 +1,6 @@
 //! Making a group durable, and answering for it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use annalist_core::{AppendError, Position};
 use tokio::sync::oneshot;
@@ -29,6 +29,9 @@ impl Committer {
             position = group.last.get()
         );
         let _entered = span.enter();
+        let metrics = &self.shared.metrics;
+        let began = Instant::now();
+        metrics.commit_begins(began);
         // Behind a failed write nothing may be written: positions would be missing.
         let failure = self.shared.poisoned().or_else(|| {
             let written = if group.pages.is_empty() { Ok(()) } else { self.shared.log.write(&group.pages) };
@@ -36,8 +39,16 @@ impl Committer {
             self.shared.poison(why.clone());
             Some(AppendError::Unknown { why })
         });
+        metrics.commit_ends();
         if failure.is_none() && group.last > Position::ZERO {
+            let now = Instant::now();
             self.shared.publish(group.pages, group.last, group.totals);
+            metrics.committed(now - began, group.answers.len(), group.events, group.bytes);
+            for (_, Answered { request, answer, .. }) in &group.answers {
+                if let Answer::Recorded { .. } = answer {
+                    metrics.appended(now - request.began);
+                }
+            }
         }
         let mut answers = group.answers;
         if let Some(failure) = &failure {

@@ -31,6 +31,8 @@ pub(crate) use stage::{Start, repetition};
 pub(crate) struct Request {
     pub(crate) append: Append,
     pub(crate) bytes: usize,
+    /// When the caller came with it.
+    pub(crate) began: Instant,
     /// Up to where the caller looked.
     pub(crate) seen: Position,
     /// The last version of each entry's stream at `seen`, in the order of the entries; behind them, for a keyed append

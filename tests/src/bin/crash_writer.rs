@@ -129,6 +129,7 @@ async fn after_the_failure(writer: &Writer) -> ExitCode {
     }
     let head = writer.store.head().await.map_or(0, |head| head.position.get());
     say(&format!("readable {count} {head}"));
+    say(&format!("health {}", writer.store.health().state()));
     if let Err(error) = writer.store.close().await {
         say(&format!("failed to close: {error}"));
     }

@@ -1,0 +1,76 @@
+//! Traces that go on from a command to whatever handles its events, without a tracing library.
+//!
+//! `docs/spans.md` in the repository is the contract: which spans there are, which fields they have, and how a telemetry
+//! layer makes links of what is said here.
+
+use std::{fmt, sync::Arc};
+
+use annalist_core::{Metadata, RecordedEvent};
+
+/// The target of the tracing events that say: the span they are in is linked to this trace. It never changes.
+pub(crate) const LINK: &str = "annalist.link";
+
+/// Most links of one span: as many traces as a person would follow from one batch.
+const LINKS_MAX: usize = 32;
+
+/// Events of one batch that are looked at for links: their circumstances are decoded for that.
+const LINKED_EVENTS_MAX: usize = 256;
+
+/// The W3C trace context of what is being done, as text; see
+/// [`AppBuilder::with_trace_context`](crate::AppBuilder::with_trace_context).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TraceContext {
+    /// `00-`, the trace, the span and the flags, as the header `traceparent` has them.
+    pub traceparent: String,
+    /// What the header `tracestate` has, if anything.
+    pub tracestate: Option<String>,
+}
+
+/// Knows the trace context of the current span, if someone has said how.
+#[derive(Clone, Default)]
+pub(crate) struct Tracer(Option<Arc<Current>>);
+
+type Current = dyn Fn() -> Option<TraceContext> + Send + Sync;
+
+impl Tracer {
+    pub(crate) fn new(current: impl Fn() -> Option<TraceContext> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(current)))
+    }
+
+    /// Notes the current trace context, unless another was given.
+    pub(crate) fn fill(&self, metadata: &mut Metadata) {
+        if metadata.traceparent.is_none()
+            && let Some(TraceContext { traceparent, tracestate }) = self.0.as_ref().and_then(|current| current())
+        {
+            (metadata.traceparent, metadata.tracestate) = (Some(traceparent), tracestate);
+        }
+    }
+}
+
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tracer").field(&self.0.is_some()).finish()
+    }
+}
+
+/// Links the current span to the traces in which these events were recorded.
+pub(crate) fn link<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) {
+    link_to(events.into_iter().map(RecordedEvent::metadata));
+}
+
+/// Links the current span to the traces that these circumstances name: to each once, and to no more than so many. Nothing
+/// is looked at unless a subscriber wants links.
+pub(crate) fn link_to(circumstances: impl IntoIterator<Item = Metadata>) {
+    if !tracing::enabled!(target: LINK, tracing::Level::DEBUG) {
+        return;
+    }
+    let mut linked = Vec::<String>::new();
+    for Metadata { traceparent, tracestate, .. } in circumstances.into_iter().take(LINKED_EVENTS_MAX) {
+        let Some(traceparent) = traceparent.filter(|traceparent| !linked.contains(traceparent)) else { continue };
+        tracing::debug!(target: LINK, { link.traceparent = traceparent, link.tracestate = tracestate }, "linked");
+        linked.push(traceparent);
+        if linked.len() == LINKS_MAX {
+            return;
+        }
+    }
+}
