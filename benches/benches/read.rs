@@ -226,6 +226,8 @@ async fn fill_and_rebuild<P: Projection>(
     into: &str,
     store: &Arc<dyn EventStore>,
 ) -> Result<Projections, Failure> {
+    // The column is as wide as it is.
+    let beside = if into.is_empty() { "beside the live one" } else { "beside live" };
     let row = |what: &str, events: u64, duration: Duration| {
         #[expect(clippy::cast_precision_loss, reason = "figures for people")]
         let (events, seconds) = (events as f64, duration.as_secs_f64());
@@ -236,6 +238,6 @@ async fn fill_and_rebuild<P: Projection>(
     projections.reached::<P>(head, Duration::from_hours(1)).await?;
     row("first time", head.position.get(), begin.elapsed());
     let rebuilt = projections.rebuild::<P>().await?;
-    row("beside the live one", rebuilt.events, rebuilt.duration);
+    row(beside, rebuilt.events, rebuilt.duration);
     Ok(projections)
 }
