@@ -20,3 +20,6 @@ pub mod chapter_6_sagas {}
 
 #[doc = include_str!("../guide/7-testing.md")]
 pub mod chapter_7_testing {}
+
+#[doc = include_str!("../guide/8-between-services.md")]
+pub mod chapter_8_between_services {}

@@ -3,7 +3,8 @@
 //! Begin with the [guide]: [the first aggregate](guide::chapter_1_first_aggregate),
 //! [conflicts and repetitions](guide::chapter_2_conflicts), [evolving events](guide::chapter_3_evolving_events),
 //! [projections](guide::chapter_4_projections), [rules across streams](guide::chapter_5_scopes),
-//! [sagas](guide::chapter_6_sagas), [testing](guide::chapter_7_testing).
+//! [sagas](guide::chapter_6_sagas), [testing](guide::chapter_7_testing),
+//! [between services](guide::chapter_8_between_services).
 
 // Derived code names the crate, also in the crate's own tests.
 #[cfg(test)]
@@ -12,8 +13,6 @@ extern crate self as annalist;
 mod env;
 
 mod event;
-
-pub mod inbox;
 
 mod aggregate;
 mod command;
@@ -25,6 +24,9 @@ pub mod evolution;
 pub mod __private;
 
 pub mod outbox;
+
+pub mod inbox;
+
 pub mod projection;
 pub mod saga;
 

@@ -7,14 +7,13 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use super::{
-    Command, CommandError, CommandId, CommandInfo, Deadline, Decide, ExecuteError, Executor, Gate, InScope, Layers, On,
-    Progress, Receipt, Scope, basis::Basis, executor::Executed, fingerprint::fingerprint, scope::QueryBasis,
-    stream::StreamBasis,
+    Command, CommandError, CommandId, CommandInfo, Deadline, Decide, ExecuteError, Executor, Gate, InScope,
+    InboxMessage, Layers, On, Progress, Receipt, Scope, basis::Basis, executor::Executed, fingerprint::fingerprint,
+    scope::QueryBasis, stream::StreamBasis,
 };
 use crate::{
     aggregate::{Aggregate, stream_of},
     event::Recorded,
-    inbox::InboxMessage,
 };
 
 /// What executes commands, behind its gate and within its layers.

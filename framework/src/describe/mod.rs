@@ -17,10 +17,11 @@ use crate::{
     command::CommandSet,
     event::{Declared, EventSchema, PayloadSchema},
     evolution::{Mode, check_text},
+    inbox::Inbox,
     outbox::Outbox,
 };
 
-/// An app's commands, aggregates, events, projections, sagas and outboxes: from
+/// An app's commands, aggregates, events, projections, sagas, outboxes and inboxes: from
 /// [`AppBuilder::describe`](crate::AppBuilder::describe). Printed, it is a chart and tables, ready for a document.
 ///
 /// Its order is that of names, so the same wiring always gives the same text.
@@ -32,6 +33,7 @@ pub struct Description {
     events: BTreeMap<EventName, EventSchema>,
     consumers: BTreeMap<(Kind, &'static str), Consumer>,
     outboxes: BTreeMap<String, Published>,
+    inboxes: BTreeMap<&'static str, Consumed>,
 }
 
 /// What an aggregate is called in the source.
@@ -57,6 +59,13 @@ struct Consumer {
 struct Published {
     /// The events that it maps; `None` if a mapping looks at all of them.
     events: Option<BTreeSet<EventName>>,
+    types: BTreeSet<String>,
+}
+
+/// What an inbox is wired for: whose messages, and which of them, `name.vN`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Consumed {
+    source: String,
     types: BTreeSet<String>,
 }
 
@@ -88,6 +97,12 @@ impl Description {
         let events = outbox.mapped().map(|declared| self.declared(declared));
         let types = outbox.published_types().iter().cloned().collect();
         self.outboxes.insert(outbox.destination(), Published { events, types });
+    }
+
+    pub(crate) fn inbox(&mut self, inbox: &Inbox) {
+        let types = inbox.declared().iter().flat_map(|declared| declared.types);
+        let types = types.map(|(name, version)| format!("{name}.v{version}")).collect();
+        self.inboxes.insert(inbox.name(), Consumed { source: inbox.source(), types });
     }
 
     fn declared(&mut self, declared: &[Declared]) -> BTreeSet<EventName> {
@@ -125,7 +140,7 @@ impl Description {
         text
     }
 
-    /// A flow chart: command → aggregate → event → projection, saga or outbox.
+    /// A flow chart: command → aggregate → event → projection, saga or outbox; integration events → inbox.
     #[must_use]
     pub fn mermaid(&self) -> String {
         let mut text = String::new();
