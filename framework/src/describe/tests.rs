@@ -204,3 +204,15 @@ fn a_document_is_compared_and_written_when_asked() {
         matches!(described().check_in(Path::new("/dev/null/x"), Mode::Update), Err(said) if said.contains("/dev/null/x"))
     );
 }
+
+#[test]
+fn an_inbox_says_what_it_consumes_and_handles() {
+    let handle = |_: crate::inbox::Received<AccountEvent>, _| async { Ok(()) };
+    let inbox = crate::inbox::Inbox::named("bank-accounts").from(crate::inbox::MemoryConsumer::new()).on(handle);
+    let mut app = Description::default();
+    app.inbox(&inbox);
+    let row = "| inbox | consumes | handles |\n|---|---|---|\n| `bank-accounts` | `memory` | `account-opened.v1`";
+    assert!(app.markdown().contains(row), "{}", app.markdown());
+    let edge = "public_account_opened_v1 --> inbox_bank_accounts\n";
+    assert!(app.mermaid().contains(edge), "{}", app.mermaid());
+}
