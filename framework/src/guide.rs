@@ -21,5 +21,8 @@ pub mod chapter_6_sagas {}
 #[doc = include_str!("../guide/7-workflows.md")]
 pub mod chapter_7_workflows {}
 
-#[doc = include_str!("../guide/8-testing.md")]
-pub mod chapter_8_testing {}
+#[doc = include_str!("../guide/8-between-services.md")]
+pub mod chapter_8_between_services {}
+
+#[doc = include_str!("../guide/9-testing.md")]
+pub mod chapter_9_testing {}

@@ -3,7 +3,8 @@
 //! Begin with the [guide]: [the first aggregate](guide::chapter_1_first_aggregate),
 //! [conflicts and repetitions](guide::chapter_2_conflicts), [evolving events](guide::chapter_3_evolving_events),
 //! [projections](guide::chapter_4_projections), [rules across streams](guide::chapter_5_scopes),
-//! [sagas](guide::chapter_6_sagas), [workflows](guide::chapter_7_workflows), [testing](guide::chapter_8_testing).
+//! [sagas](guide::chapter_6_sagas), [workflows](guide::chapter_7_workflows),
+//! [between services](guide::chapter_8_between_services), [testing](guide::chapter_9_testing).
 
 // Derived code names the crate, also in the crate's own tests.
 #[cfg(test)]
@@ -15,8 +16,6 @@ mod trace;
 
 mod event;
 
-pub mod inbox;
-
 mod aggregate;
 mod command;
 
@@ -27,6 +26,9 @@ pub mod evolution;
 pub mod __private;
 
 pub mod outbox;
+
+pub mod inbox;
+
 pub mod projection;
 pub mod saga;
 pub mod workflow;

@@ -3,12 +3,9 @@
 use std::error::Error;
 
 use annalist::outbox::{Message, PublishError};
-use async_nats::{
-    ConnectErrorKind,
-    jetstream::{
-        self,
-        context::{self, PublishErrorKind},
-    },
+use async_nats::jetstream::{
+    self,
+    context::{self, PublishErrorKind},
 };
 
 /// The server's error codes that are told apart. They stand for ever.
@@ -31,14 +28,6 @@ pub(crate) fn unavailable(detail: &(impl ToString + ?Sized)) -> PublishError {
 
 pub(crate) fn misconfigured(detail: impl Into<String>) -> PublishError {
     PublishError::Misconfigured { detail: detail.into() }
-}
-
-/// Why there is no connection. Wrong credentials may be put right at the broker's side: they are worth another attempt.
-pub(crate) fn of_connect(error: &async_nats::ConnectError) -> PublishError {
-    match error.kind() {
-        ConnectErrorKind::ServerParse => misconfigured(format!("the address of the broker is not valid: {error}")),
-        _ => unavailable(error),
-    }
 }
 
 /// Why a message was not stored.

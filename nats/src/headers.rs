@@ -83,7 +83,7 @@ pub(crate) fn byte_count(headers: &HeaderMap) -> usize {
 
 /// As the CloudEvents NATS binding has it: everything but the printable ASCII characters, and of these the blank, `"`
 /// and `%`, stands as `%` and two upper-case hexadecimal digits for each byte of its UTF-8 form.
-fn percent_encoded(value: &str) -> String {
+pub(crate) fn percent_encoded(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
     for byte in value.bytes() {
         match byte {

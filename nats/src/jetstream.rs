@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tracing::Instrument;
 
 use crate::{
+    connection::Reach,
     error::{misconfigured, unavailable},
     limits::SUBJECT_BYTES_MAX,
     options::{Credentials, JetstreamOptions},
@@ -31,12 +32,10 @@ type Subject = dyn Fn(&Message) -> String + Send + Sync;
 
 /// Where to, and under which names.
 pub(crate) struct Destination {
-    pub(crate) url: String,
+    pub(crate) reach: Reach,
     pub(crate) stream: String,
     pub(crate) prefix: String,
     pub(crate) source: String,
-    pub(crate) credentials: Credentials,
-    pub(crate) options: JetstreamOptions,
     subject: Option<Box<Subject>>,
 }
 
@@ -46,12 +45,10 @@ impl Jetstream {
     #[must_use]
     pub fn at(url: impl Into<String>) -> Self {
         let destination = Destination {
-            url: url.into(),
+            reach: Reach::at(url.into()),
             stream: String::new(),
             prefix: String::new(),
             source: String::new(),
-            credentials: Credentials::Anonymous,
-            options: JetstreamOptions::default(),
             subject: None,
         };
         Self { destination, session: None, last: None }.stream("EVENTS")
@@ -97,20 +94,24 @@ impl Jetstream {
     /// Who the publisher is to the broker.
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
-        self.destination.credentials = credentials;
+        self.destination.reach.credentials = credentials;
         self
     }
 
     /// Works with other options.
     #[must_use]
     pub fn options(mut self, options: JetstreamOptions) -> Self {
-        self.destination.options = options;
+        self.destination.reach.options = options;
         self
     }
 
     /// An outbox to this stream with a first mapping: short for `Outbox::new(self).map_events(map)`.
     pub fn map<E: Events, M: Mapped>(self, map: impl Fn(&Recorded<E>) -> M + Send + Sync + 'static) -> Outbox {
         Outbox::new(self).map_events(map)
+    }
+
+    pub(crate) const fn destination(&self) -> &Destination {
+        &self.destination
     }
 
     async fn connect_and_ask(&mut self) -> Result<Tail, PublishError> {

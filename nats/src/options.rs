@@ -1,10 +1,10 @@
-//! How the publisher reaches the broker, as data.
+//! How publishers and consumers reach the broker, as data.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// How the publisher works with the broker.
+/// How a publisher or a consumer works with the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -16,7 +16,10 @@ pub struct JetstreamOptions {
     /// How often a silent connection is tried; after three tries without an answer it counts as lost. Default 5 s.
     /// Since 0.1.
     pub ping_interval: Duration,
-    /// The stream's replicas, if the stream has to be created. Default 1. Since 0.1.
+    /// The front of the subjects under which the broker answers. Services with permissions of their own have one each, so
+    /// that none reads what another is answered; see [`Permissions`](crate::Permissions). Default: `_INBOX`. Since 0.1.
+    pub reply_prefix: Option<String>,
+    /// The replicas of streams that have to be created. Default 1. Since 0.1.
     pub replicas: usize,
     /// How long the stream remembers the ids of messages, if it has to be created. Not needed against repetition,
     /// which the numbering prevents for ever; the server holds every id of this time in memory. Default 5 s. Since 0.1.
@@ -29,13 +32,14 @@ impl Default for JetstreamOptions {
             connect_timeout: Duration::from_secs(5),
             answer_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(5),
+            reply_prefix: None,
             replicas: 1,
             duplicate_window: Duration::from_secs(5),
         }
     }
 }
 
-/// Who the publisher is to the broker. Not shown in debug prints.
+/// Who one is to the broker. Not shown in debug prints.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Credentials {

@@ -1,71 +1,44 @@
 //! One connection to the broker, from connecting to the first failure.
 
 use annalist::outbox::{Message, PublishError, Tail};
-use async_nats::{
-    ConnectOptions, Event,
-    jetstream::{
-        ErrorCode,
-        context::{Context, ContextBuilder, GetStreamErrorKind, PublishAckFuture},
-        message::PublishMessage,
-        stream::{Config, Info, LastRawMessageErrorKind, Stream},
-    },
+use async_nats::jetstream::{
+    ErrorCode,
+    context::{GetStreamErrorKind, PublishAckFuture},
+    message::PublishMessage,
+    stream::{Config, Info, LastRawMessageErrorKind, Stream},
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
-    error::{misconfigured, of_connect, of_publish, unavailable},
+    connection::Connection,
+    error::{misconfigured, of_publish, unavailable},
     headers,
     jetstream::Destination,
     limits::{HEADER_BYTES_MAX, IN_FLIGHT_MAX},
-    options::Credentials,
     subject,
 };
 
-/// A connection. It is not mended: after a failure the publisher makes a new one, so that nothing of the old is left
-/// waiting, and the client's own reconnecting, which would keep unanswered requests until they time out, stays out of it.
-pub(crate) struct Session {
-    context: Context,
-    lost: watch::Receiver<bool>,
-}
+/// A publisher's connection.
+pub(crate) struct Session(Connection);
 
 impl Session {
     pub(crate) async fn connect(destination: &Destination) -> Result<Self, PublishError> {
-        let (sender, lost) = watch::channel(false);
-        let options = &destination.options;
-        // The client tries each server of the list at most once more before it gives itself up.
-        let servers = servers(&destination.url);
-        let connect = with_credentials(&destination.credentials)
-            .await?
-            .name(format!("annalist outbox {}", destination.stream))
-            .connection_timeout(options.connect_timeout)
-            .request_timeout(Some(options.answer_timeout))
-            .ping_interval(options.ping_interval)
-            .max_reconnects(servers.len())
-            .event_callback(move |event| {
-                if matches!(event, Event::Disconnected | Event::Closed) {
-                    sender.send_replace(true);
-                }
-                async {}
-            });
-        let client = connect.connect(servers).await.map_err(|error| of_connect(&error))?;
+        let name = format!("annalist outbox {}", destination.stream);
         // Room for a whole part and for the acknowledgements that a failed one no longer waits for.
-        let context =
-            ContextBuilder::new().timeout(options.answer_timeout).max_ack_inflight(2 * IN_FLIGHT_MAX).build(client);
-        Ok(Self { context, lost })
+        Ok(Self(Connection::open(&destination.reach, &name, 2 * IN_FLIGHT_MAX).await?))
     }
 
     pub(crate) fn is_lost(&self) -> bool {
-        *self.lost.borrow()
+        self.0.is_lost()
     }
 
     /// The tail of the stream, which is created if it does not exist. Both questions go to the stream's leader, so the
     /// answer holds everything that was ever acknowledged.
     pub(crate) async fn tail(&mut self, destination: &Destination) -> Result<Tail, PublishError> {
-        let mut lost = self.lost.clone();
         tokio::select! {
             biased;
             tail = self.ask_tail(destination) => tail,
-            () = connection_lost(&mut lost) => Err(unavailable("the connection was lost")),
+            () = self.0.lost() => Err(unavailable("the connection was lost")),
         }
     }
 
@@ -95,8 +68,9 @@ impl Session {
     }
 
     async fn stream(&self, destination: &Destination) -> Result<Stream, PublishError> {
-        let Destination { stream: name, prefix, options, .. } = destination;
-        match self.context.get_stream(name).await {
+        let Destination { stream: name, prefix, reach, .. } = destination;
+        let options = &reach.options;
+        match self.0.context.get_stream(name).await {
             Ok(stream) => return Ok(stream),
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
@@ -113,8 +87,8 @@ impl Session {
             ..Config::default()
         };
         tracing::info!(stream = name, subjects = ?config.subjects, "creating the JetStream stream");
-        self.context.create_stream(config).await.map_err(|error| unavailable(&error))?;
-        self.context.get_stream(name).await.map_err(|error| unavailable(&error))
+        self.0.context.create_stream(config).await.map_err(|error| unavailable(&error))?;
+        self.0.context.get_stream(name).await.map_err(|error| unavailable(&error))
     }
 
     /// Publishes messages behind the message number `behind`; returns the number of the last.
@@ -124,13 +98,13 @@ impl Session {
         messages: &[Message],
         mut behind: u64,
     ) -> Result<u64, PublishError> {
-        let mut lost = self.lost.clone();
         for part in messages.chunks(IN_FLIGHT_MAX) {
-            let published = timeout(destination.options.answer_timeout, self.publish_part(destination, part, behind));
+            let published =
+                timeout(destination.reach.options.answer_timeout, self.publish_part(destination, part, behind));
             behind = tokio::select! {
                 biased;
                 result = published => result.unwrap_or_else(|_| Err(unavailable("no acknowledgement in time")))?,
-                () = connection_lost(&mut lost) => return Err(unavailable("the connection was lost")),
+                () = self.0.lost() => return Err(unavailable("the connection was lost")),
             };
         }
         Ok(behind)
@@ -182,29 +156,6 @@ impl Session {
             return Err(refused(format!("its headers have {bytes} bytes, at most {HEADER_BYTES_MAX} are allowed")));
         }
         let publish = PublishMessage::build().payload(message.event.data.clone()).headers(headers);
-        self.context.send_publish(subject, publish).await.map_err(|error| of_publish(&error, message))
+        self.0.context.send_publish(subject, publish).await.map_err(|error| of_publish(&error, message))
     }
-}
-
-/// The addresses of a list with commas between.
-pub(crate) fn servers(url: &str) -> Vec<&str> {
-    url.split(',').map(str::trim).collect()
-}
-
-async fn connection_lost(lost: &mut watch::Receiver<bool>) {
-    // The error says that the client is gone, and the connection with it.
-    _ = lost.wait_for(|lost| *lost).await;
-}
-
-async fn with_credentials(credentials: &Credentials) -> Result<ConnectOptions, PublishError> {
-    let options = ConnectOptions::new();
-    Ok(match credentials {
-        Credentials::Anonymous => options,
-        Credentials::UserPassword { user, password } => options.user_and_password(user.clone(), password.clone()),
-        Credentials::Token(token) => options.token(token.clone()),
-        Credentials::Nkey(seed) => options.nkey(seed.clone()),
-        Credentials::File(path) => options.credentials_file(path).await.map_err(|error| {
-            unavailable(&format!("the credentials file {} cannot be used: {error}", path.display()))
-        })?,
-    })
 }

@@ -16,7 +16,7 @@ use async_nats::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use crate::{headers, session::servers};
+use crate::{connection::servers, headers};
 
 /// Why a stream could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,9 +5,12 @@ mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use annalist::outbox::{Outbox, Publisher, contract};
+use annalist::{
+    inbox,
+    outbox::{Outbox, Publisher, contract},
+};
 use annalist_memory::MemoryStore;
-use annalist_nats::{Jetstream, JetstreamOptions};
+use annalist_nats::{Jetstream, JetstreamConsumer, JetstreamOptions};
 use support::{STREAM, Server, assert_holds_orders, drained, hasty, place_orders, public, until, within};
 
 async fn cluster() -> ([Server; 3], String) {
@@ -25,10 +28,14 @@ async fn cluster() -> ([Server; 3], String) {
     (servers, url)
 }
 
-fn jetstream(url: &str) -> Jetstream {
+fn replicated() -> JetstreamOptions {
     let mut options = JetstreamOptions::default();
     options.replicas = 3;
-    Jetstream::at(url).stream(STREAM).options(options)
+    options
+}
+
+fn jetstream(url: &str) -> Jetstream {
+    Jetstream::at(url).stream(STREAM).options(replicated())
 }
 
 /// The server that leads the stream.
@@ -42,6 +49,14 @@ async fn leader(url: &str) -> String {
 async fn a_replicated_stream_keeps_to_the_contract() {
     let (_servers, url) = cluster().await;
     within("the contract", contract::all(|| jetstream(&url))).await;
+}
+
+#[tokio::test]
+async fn a_consumer_of_a_replicated_stream_keeps_to_the_contract() {
+    let (_servers, url) = cluster().await;
+    let consumer = || JetstreamConsumer::at(&url).stream(STREAM).context("billing").options(replicated());
+    let dead_letters = consumer().dead_letters(inbox::contract::INBOX);
+    Box::pin(within("the contract", inbox::contract::all(jetstream(&url), consumer, &dead_letters))).await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::{
     aggregate::{Aggregate, LoadError, Loaded, State, stream_of},
     command::{Commands, InScope, On},
     describe::Description,
+    inbox::RunningInbox,
     outbox::Relay,
     projection::{Embedded, Projection, Projections, ViewError, ViewHandle},
     saga::{Saga, SagaError, SagaHandle, Sagas},
@@ -65,6 +66,7 @@ pub(super) struct Parts {
     pub(super) projections: Projections,
     pub(super) sagas: Sagas,
     pub(super) relays: Vec<Relay>,
+    pub(super) inboxes: Vec<RunningInbox>,
     pub(super) description: Description,
 }
 
@@ -138,6 +140,12 @@ impl App {
         &self.parts.relays
     }
 
+    /// The inboxes, in the order in which they were added.
+    #[must_use]
+    pub fn inboxes(&self) -> &[RunningInbox] {
+        &self.parts.inboxes
+    }
+
     /// What the app consists of: for documents.
     #[must_use]
     pub fn describe(&self) -> Description {
@@ -178,7 +186,8 @@ impl App {
         metrics
     }
 
-    /// Ends all of it, in order: sagas take no more events and finish the command that they are at, no more commands are
+    /// Ends all of it, in order: inboxes take nothing more from their brokers and finish what they are at, sagas take no
+    /// more events and finish the command that they are at, no more commands are
     /// taken, those in flight are finished, projections commit the batch that they are at, relays finish their window, the
     /// store is closed. Whatever does not end within the grace of its options is dropped; a command that is still in
     /// flight then is told so by the store.
@@ -186,7 +195,8 @@ impl App {
     /// # Errors
     /// [`StoreError`] when the store could not be closed as it should.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
-        let Parts { store, commands, grace, projections, sagas, relays, .. } = &*self.parts;
+        let Parts { store, commands, grace, projections, sagas, relays, inboxes, .. } = &*self.parts;
+        join_all(inboxes.iter().map(RunningInbox::shutdown)).await;
         sagas.stop().await;
         if !commands.gate.close(*grace).await {
             tracing::warn!(?grace, "commands are still in flight; closing the store under them");
@@ -204,6 +214,7 @@ impl fmt::Debug for App {
             .field("projections", &self.parts.projections)
             .field("sagas", &self.parts.sagas)
             .field("relays", &self.parts.relays.len())
+            .field("inboxes", &self.parts.inboxes.len())
             .finish_non_exhaustive()
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     describe::Description,
     env::{Env, SystemEnv},
     event::Events,
+    inbox::Inbox,
     metrics::CommandMetrics,
     outbox::Outbox,
     projection::{self, Embedded, Projection, ProjectionOptions, ProjectionSet},
@@ -36,6 +37,7 @@ pub struct AppBuilder {
     projections: Vec<Register>,
     projection_options: ProjectionOptions,
     outboxes: Vec<Outbox>,
+    inboxes: Vec<Inbox>,
     description: Description,
     command_set: CommandSet,
     sagas: SagaSet,
@@ -81,6 +83,12 @@ pub enum StartError {
         /// The destination.
         destination: String,
     },
+    /// Two inboxes have the same name.
+    #[error("two inboxes are called `{name}`: rename the newer one, or make one of them, with both handlers")]
+    InboxTwice {
+        /// The name.
+        name: &'static str,
+    },
 }
 
 impl AppBuilder {
@@ -96,6 +104,7 @@ impl AppBuilder {
             projections: Vec::new(),
             projection_options: ProjectionOptions::default(),
             outboxes: Vec::new(),
+            inboxes: Vec::new(),
             description: Description::default(),
             command_set: CommandSet::default(),
             sagas: SagaSet::default(),
@@ -173,6 +182,13 @@ impl AppBuilder {
         self
     }
 
+    /// Adds an inbox.
+    pub fn inbox(mut self, inbox: Inbox) -> Self {
+        self.description.inbox(&inbox);
+        self.inboxes.push(inbox);
+        self
+    }
+
     /// Keeps snapshots of an aggregate, so that long streams are not read from their beginning.
     pub fn snapshots<A: Aggregate + Serialize + DeserializeOwned>(mut self, policy: SnapshotPolicy) -> Self {
         self.clash = self.rules.add::<A>(policy).err().or(self.clash);
@@ -213,7 +229,7 @@ impl AppBuilder {
         self.description.clone()
     }
 
-    /// Starts everything: projections catch up, outboxes connect when they can, commands are executed from now on. Must
+    /// Starts everything: projections catch up, outboxes and inboxes connect when they can, commands are executed from now on. Must
     /// be called within a Tokio runtime.
     ///
     /// # Errors
@@ -230,6 +246,7 @@ impl AppBuilder {
             projections,
             projection_options,
             outboxes,
+            inboxes,
             description,
             command_set,
             sagas,
@@ -250,6 +267,10 @@ impl AppBuilder {
                 return Err(StartError::OutboxTwice { destination });
             }
         }
+        let mut names = HashSet::new();
+        if let Some(name) = inboxes.iter().map(Inbox::name).find(|name| !names.insert(*name)) {
+            return Err(StartError::InboxTwice { name });
+        }
         let set = ProjectionSet::new(Arc::clone(&store.events), Arc::clone(&store.views), Arc::clone(&env));
         let mut set = set.with_options(projection_options);
         for register in projections {
@@ -268,11 +289,14 @@ impl AppBuilder {
         let (events, notes, views) =
             (Arc::clone(&store.events), Arc::clone(&store.checkpoints), Arc::clone(&store.views));
         let set = Arc::new(command_set);
-        let ground = Ground { events, notes, views, env, tracer, set, commands: Arc::clone(&commands) };
+        let ground = Ground { events, notes, views, env: Arc::clone(&env), tracer, set, commands: Arc::clone(&commands) };
         let sagas = sagas.start(ground).await?;
         let start = |outbox: Outbox| outbox.start(Arc::clone(&store.events), Arc::clone(&store.checkpoints));
         let relays = outboxes.into_iter().map(start).collect();
-        Ok(App::new(Parts { store, commands, grace, projections, sagas, relays, description }))
+        // Last, when everything that their commands lead to is there.
+        let start = |inbox: Inbox| inbox.start(Arc::clone(&commands), Arc::clone(&env));
+        let inboxes = inboxes.into_iter().map(start).collect();
+        Ok(App::new(Parts { store, commands, grace, projections, sagas, relays, inboxes, description }))
     }
 }
 
@@ -284,6 +308,7 @@ impl fmt::Debug for AppBuilder {
             .field("projections", &self.projections.len())
             .field("sagas", &self.sagas)
             .field("outboxes", &self.outboxes)
+            .field("inboxes", &self.inboxes)
             .finish_non_exhaustive()
     }
 }

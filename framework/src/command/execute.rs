@@ -8,14 +8,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Command, CommandError, CommandId, CommandInfo, Deadline, Decide, ExecuteError, Executor, Gate, InScope, Layers, On,
-    Progress, Receipt, Scope, basis::Basis, executor::Executed, fingerprint::fingerprint, scope::QueryBasis,
-    stream::StreamBasis,
+    Command, CommandError, CommandId, CommandInfo, Deadline, Decide, ExecuteError, Executor, Gate, InScope,
+    InboxMessage, Layers, On, Progress, Receipt, Scope, basis::Basis, executor::Executed, fingerprint::fingerprint,
+    scope::QueryBasis, stream::StreamBasis,
 };
 use crate::{
     aggregate::{Aggregate, stream_of},
     event::Recorded,
-    inbox::InboxMessage,
     metrics::CommandMetrics,
 };
 

@@ -4,6 +4,7 @@ mod context;
 mod decision;
 
 mod error;
+mod message;
 mod options;
 mod receipt;
 mod target;
@@ -40,6 +41,7 @@ pub(crate) use executor::Executor;
 pub(crate) use gate::Gate;
 pub(crate) use layer::Layers;
 pub use layer::{CommandInfo, CommandLayer, Ended, Next, Refusal};
+pub use message::InboxMessage;
 pub use options::CommandOptions;
 pub use progress::Deadline;
 use progress::Progress;

@@ -45,6 +45,12 @@ pub(super) fn write(app: &Description, out: &mut impl Write) -> Result {
             row(out, [code(destination), maps, codes(&published.types)])?;
         }
     }
+    if !app.inboxes.is_empty() {
+        section(out, "Inboxes", &["inbox", "consumes", "handles"])?;
+        for (inbox, consumed) in &app.inboxes {
+            row(out, [code(inbox), code(&consumed.source), codes(&consumed.types)])?;
+        }
+    }
     Ok(())
 }
 

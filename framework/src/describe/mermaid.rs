@@ -34,6 +34,12 @@ pub(super) fn write(app: &Description, out: &mut impl Write) -> Result {
             writeln!(out, "  {}({})", ids.of("public", public), label(public))?;
         }
     }
+    for (inbox, consumed) in &app.inboxes {
+        writeln!(out, "  {}[/{}/]", ids.of("inbox", inbox), label(inbox))?;
+        for public in &consumed.types {
+            writeln!(out, "  {}({})", ids.of("public", public), label(public))?;
+        }
+    }
     edges(app, &mut ids, out)
 }
 
@@ -63,6 +69,11 @@ fn edges(app: &Description, ids: &mut Ids, out: &mut impl Write) -> Result {
         }
         for public in &published.types {
             writeln!(out, "  {} --> {}", ids.of("outbox", destination), ids.of("public", public))?;
+        }
+    }
+    for (inbox, consumed) in &app.inboxes {
+        for public in &consumed.types {
+            writeln!(out, "  {} --> {}", ids.of("public", public), ids.of("inbox", inbox))?;
         }
     }
     Ok(())

@@ -18,11 +18,12 @@ use crate::{
     command::CommandSet,
     event::{Declared, EventSchema, PayloadSchema},
     evolution::{Mode, check_text},
+    inbox::Inbox,
     outbox::Outbox,
     workflow::StepShape,
 };
 
-/// An app's commands, aggregates, events, projections, sagas, workflows and outboxes: from
+/// An app's commands, aggregates, events, projections, sagas, workflows, outboxes and inboxes: from
 /// [`AppBuilder::describe`](crate::AppBuilder::describe). Printed, it is a chart and tables, ready for a document.
 ///
 /// Its order is that of names, so the same wiring always gives the same text.
@@ -35,6 +36,7 @@ pub struct Description {
     consumers: BTreeMap<(Kind, &'static str), Consumer>,
     outboxes: BTreeMap<String, Published>,
     workflows: BTreeMap<&'static str, Vec<StepShape>>,
+    inboxes: BTreeMap<&'static str, Consumed>,
 }
 
 /// What an aggregate is called in the source.
@@ -60,6 +62,13 @@ struct Consumer {
 struct Published {
     /// The events that it maps; `None` if a mapping looks at all of them.
     events: Option<BTreeSet<EventName>>,
+    types: BTreeSet<String>,
+}
+
+/// What an inbox is wired for: whose messages, and which of them, `name.vN`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Consumed {
+    source: String,
     types: BTreeSet<String>,
 }
 
@@ -98,6 +107,12 @@ impl Description {
         self.outboxes.insert(outbox.destination(), Published { events, types });
     }
 
+    pub(crate) fn inbox(&mut self, inbox: &Inbox) {
+        let types = inbox.declared().iter().flat_map(|declared| declared.types);
+        let types = types.map(|(name, version)| format!("{name}.v{version}")).collect();
+        self.inboxes.insert(inbox.name(), Consumed { source: inbox.source(), types });
+    }
+
     fn declared(&mut self, declared: &[Declared]) -> BTreeSet<EventName> {
         let mut names = BTreeSet::new();
         for declared in declared {
@@ -134,7 +149,7 @@ impl Description {
         text
     }
 
-    /// A flow chart: command → aggregate → event → projection, saga or outbox.
+    /// A flow chart: command → aggregate → event → projection, saga or outbox; integration events → inbox.
     #[must_use]
     pub fn mermaid(&self) -> String {
         let mut text = String::new();

@@ -259,3 +259,15 @@ flowchart LR
 "
     );
 }
+
+#[test]
+fn an_inbox_says_what_it_consumes_and_handles() {
+    let handle = |_: crate::inbox::Received<AccountEvent>, _| async { Ok(()) };
+    let inbox = crate::inbox::Inbox::named("bank-accounts").from(crate::inbox::MemoryConsumer::new()).on(handle);
+    let mut app = Description::default();
+    app.inbox(&inbox);
+    let row = "| inbox | consumes | handles |\n|---|---|---|\n| `bank-accounts` | `memory` | `account-opened.v1`";
+    assert!(app.markdown().contains(row), "{}", app.markdown());
+    let edge = "public_account_opened_v1 --> inbox_bank_accounts\n";
+    assert!(app.mermaid().contains(edge), "{}", app.mermaid());
+}

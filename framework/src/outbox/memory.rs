@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::{
     message::Message,
@@ -15,6 +16,8 @@ pub struct MemoryPublisher {
     broker: Arc<Mutex<Broker>>,
     /// What the broker held when this publisher resumed or published last; `None` until it resumes.
     expected: Option<usize>,
+    /// Changes with every message that is stored.
+    news: Arc<watch::Sender<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +32,7 @@ struct Broker {
 
 impl Clone for MemoryPublisher {
     fn clone(&self) -> Self {
-        Self { broker: Arc::clone(&self.broker), expected: None }
+        Self { broker: Arc::clone(&self.broker), expected: None, news: Arc::clone(&self.news) }
     }
 }
 
@@ -44,6 +47,16 @@ impl MemoryPublisher {
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
         self.broker().messages.clone()
+    }
+
+    /// What the broker holds behind the first so many messages.
+    pub(crate) fn messages_from(&self, first: usize) -> Vec<Message> {
+        self.broker().messages.get(first..).unwrap_or_default().to_vec()
+    }
+
+    /// Changes when there is something new.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     /// The broker cannot be reached from now on.
@@ -113,6 +126,7 @@ impl Publisher for MemoryPublisher {
                 return Err(PublishError::Refused { id: message.id(), detail: "poisoned".to_owned() });
             }
             broker.messages.push(message.clone());
+            self.news.send_replace(());
             if let Some(left) = &mut broker.down_after {
                 *left = left.saturating_sub(1);
                 broker.down = *left == 0;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::mapping::MapError;
+use crate::event::EventSet;
 
 /// A public fact that other services may rely on: what a mapping makes of a domain event.
 ///
@@ -22,6 +23,18 @@ pub struct IntegrationEvent {
 }
 
 impl IntegrationEvent {
+    /// An integration event that is declared by `#[derive(Event)]`, like those of the domain: its type is `name.vN`, with the
+    /// declared name and version. Whoever declares the same names can read it, in an [inbox](crate::inbox).
+    ///
+    /// # Errors
+    /// [`MapError`] when it cannot be written as JSON.
+    pub fn of<E: EventSet>(event: &E, subject: impl Into<String>) -> Result<Self, MapError> {
+        let (name, version) = event.event_type();
+        let data = event.encode().map_err(|error| MapError::new(error.to_string()))?;
+        let event_type = format!("{name}.v{version}");
+        Ok(Self { event_type, subject: subject.into(), content_type: "application/json", data })
+    }
+
     /// An event with a JSON payload.
     ///
     /// # Errors

@@ -5,6 +5,8 @@
     reason = "each test file uses what it needs; a helper that fails fails the test"
 )]
 
+pub(crate) mod bank;
+
 use std::{
     env,
     future::Future,
@@ -62,6 +64,14 @@ impl Server {
             server.arguments.extend(["--cluster_name", "annalist"].map(str::to_owned));
             server
         })
+    }
+
+    /// The same with a configuration.
+    pub(crate) fn configured(mut self, configuration: &str) -> Self {
+        let path = self.dir.path().join("configuration");
+        std::fs::write(&path, configuration).unwrap();
+        self.arguments = vec!["--config".to_owned(), path.display().to_string()];
+        self
     }
 
     /// The name by which a cluster knows it.

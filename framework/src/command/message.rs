@@ -1,4 +1,4 @@
-//! Messages from elsewhere, each handled once.
+//! The key of what a message from elsewhere causes: each message is handled once.
 
 use std::fmt::Write;
 

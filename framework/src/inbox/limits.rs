@@ -1,0 +1,8 @@
+//! Every limit of the inbox, with its reason.
+
+/// Parts of `ack_wait` after which the broker is told that a message is still worked on: a signal may be lost, and
+/// another late.
+pub(super) const SIGNALS_PER_ACK_WAIT: u32 = 3;
+
+/// Bytes of an error's text that are kept with a dead letter: headers of brokers are short.
+pub(super) const ERROR_BYTES_MAX: usize = 2_048;

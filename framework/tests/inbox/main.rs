@@ -1,0 +1,29 @@
+//! Messages from elsewhere: each causes what it causes once, in order, whatever happens.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bank;
+mod dead;
+mod effects;
+mod order;
+mod restart;
+
+use annalist::{
+    App, Store,
+    inbox::{InboxStatus, RunningInbox},
+};
+
+/// An app in memory with this inbox, waiting until so many messages are settled.
+pub(crate) async fn app_with(inbox: annalist::inbox::Inbox) -> App {
+    App::open(Store::memory()).inbox(inbox).start().await.unwrap()
+}
+
+pub(crate) fn inbox(app: &App) -> &RunningInbox {
+    app.inboxes().first().unwrap()
+}
+
+/// Waits until so many messages are handled, passed over or put aside.
+pub(crate) async fn settled(app: &App, count: u64) -> InboxStatus {
+    let status = inbox(app).until(|status| status.settled() >= count).await;
+    assert_eq!(status.settled(), count, "{status}");
+    status
+}
