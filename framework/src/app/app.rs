@@ -148,6 +148,18 @@ impl App {
         self.parts.store.events.head().await
     }
 
+    /// Takes nothing more in: sagas take no more events and finish the command that they are at, no more commands are taken,
+    /// those in flight are finished, within the grace of [`CommandOptions`](crate::CommandOptions::shutdown_grace). The log
+    /// grows no more then; projections and relays go on. A shutdown begins with this; whoever wants outboxes to be empty first
+    /// calls it before, and waits for [`Relay::drained`].
+    pub async fn stop_intake(&self) {
+        let Parts { commands, grace, sagas, .. } = &*self.parts;
+        sagas.stop().await;
+        if !commands.gate.close(*grace).await {
+            tracing::warn!(?grace, "commands are still in flight; closing the store under them");
+        }
+    }
+
     /// Ends all of it, in order: sagas take no more events and finish the command that they are at, no more commands are
     /// taken, those in flight are finished, projections commit the batch that they are at, relays finish their window, the
     /// store is closed. Whatever does not end within the grace of its options is dropped; a command that is still in
@@ -156,11 +168,8 @@ impl App {
     /// # Errors
     /// [`StoreError`] when the store could not be closed as it should.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
-        let Parts { store, commands, grace, projections, sagas, relays, .. } = &*self.parts;
-        sagas.stop().await;
-        if !commands.gate.close(*grace).await {
-            tracing::warn!(?grace, "commands are still in flight; closing the store under them");
-        }
+        self.stop_intake().await;
+        let Parts { store, projections, sagas, relays, .. } = &*self.parts;
         projections.shutdown().await;
         sagas.shutdown_rows().await;
         join_all(relays.iter().map(Relay::shutdown)).await;

@@ -7,7 +7,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{App, Store, app::Parts};
 use crate::{
     aggregate::{Aggregate, Aggregates, Cache, SnapshotPolicy, SnapshotRules},
-    command::{Command, CommandLayer, CommandOptions, CommandSet, Commands, Decide, Executor, Gate, Layers},
+    command::{
+        Circumstances, Command, CommandLayer, CommandOptions, CommandSet, Commands, Decide, Executor, Gate, Layers,
+        Surroundings,
+    },
     describe::Description,
     env::{Env, SystemEnv},
     event::Events,
@@ -26,6 +29,7 @@ pub struct AppBuilder {
     env: Arc<dyn Env>,
     commands: CommandOptions,
     layers: Layers,
+    surroundings: Surroundings,
     rules: SnapshotRules,
     /// The category of two aggregates that both have snapshots, if there is one.
     clash: Option<&'static str>,
@@ -76,6 +80,7 @@ impl AppBuilder {
             env: Arc::new(SystemEnv),
             commands: CommandOptions::default(),
             layers: Layers::default(),
+            surroundings: Surroundings::default(),
             rules: SnapshotRules::default(),
             clash: None,
             projections: Vec::new(),
@@ -149,6 +154,12 @@ impl AppBuilder {
         self
     }
 
+    /// Asks this, whenever a command is awaited, for the circumstances that its caller has not stated: the task that awaits
+    /// it may belong to a request with a correlation and a deadline. The commands of sagas state theirs.
+    pub fn circumstances(self, look: impl Fn() -> Circumstances + Send + Sync + 'static) -> Self {
+        Self { surroundings: Surroundings::new(look), ..self }
+    }
+
     /// Executes commands with other options.
     pub fn command_options(self, commands: CommandOptions) -> Self {
         Self { commands, ..self }
@@ -181,6 +192,7 @@ impl AppBuilder {
             env,
             commands,
             layers,
+            surroundings,
             rules,
             clash,
             projections,
@@ -216,7 +228,7 @@ impl AppBuilder {
         );
         let (gate, grace) = (Gate::new(&commands), commands.shutdown_grace);
         let executor = Executor { aggregates, env: Arc::clone(&env), options: commands };
-        let commands = Arc::new(Commands { executor, gate, layers });
+        let commands = Arc::new(Commands { executor, gate, layers, surroundings });
         let (events, notes, views) =
             (Arc::clone(&store.events), Arc::clone(&store.checkpoints), Arc::clone(&store.views));
         let set = Arc::new(command_set);

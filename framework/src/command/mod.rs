@@ -8,6 +8,7 @@ mod options;
 mod receipt;
 mod target;
 
+mod circumstances;
 mod fingerprint;
 mod gate;
 mod layer;
@@ -31,6 +32,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::aggregate::State;
 
+pub use circumstances::Circumstances;
+pub(crate) use circumstances::Surroundings;
 pub use context::{CommandId, Context};
 pub use decision::{Decision, emit, emit_all, nothing};
 pub use error::{CommandError, ExecuteError};
