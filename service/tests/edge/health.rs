@@ -79,7 +79,7 @@ async fn a_store_that_takes_no_more_makes_it_dead() {
 #[tokio::test]
 async fn a_service_that_ends_is_unready_first() {
     let mut ending = ShutdownOptions::default();
-    ending.unready_pause = Duration::from_secs(3600);
+    ending.unready_pause = Duration::from_hours(1);
     let running = started(Service::new("accounts", wiring()).routes(routes).ending(ending)).await;
     let (addr, http) = (running.addr(), super::account::http());
     let shutdown = tokio::spawn(running.shutdown());
