@@ -46,8 +46,8 @@ impl Payments {
         let lines = Arc::new(Mutex::new(Vec::<Value>::new()));
         let base = loop {
             let line: Value = serde_json::from_str(&log.next_line().await.unwrap().unwrap()).unwrap();
-            if line["message"] == "listening" {
-                break format!("http://{}", line["addr"].as_str().unwrap());
+            if line.get("message").is_some_and(|message| message == "listening") {
+                break format!("http://{}", line.get("addr").and_then(Value::as_str).unwrap());
             }
         };
         let all = Arc::clone(&lines);
