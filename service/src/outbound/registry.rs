@@ -10,8 +10,15 @@ use std::{
 use annalist::{Env, SystemEnv};
 use http::Uri;
 use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{
+        MetricType,
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::ConstGauge,
+        histogram::Histogram,
+    },
     registry::Registry,
 };
 use serde::Serialize;
@@ -155,6 +162,7 @@ impl Clients {
         let Shared { calls, durations, .. } = &*self.0;
         metrics.register("annalist_call", "Calls to dependencies by outcome", calls.clone());
         metrics.register("annalist_call_seconds", "How long calls took, retries included", durations.clone());
+        metrics.register_collector(Box::new(Breakers(self.clone())));
     }
 
     pub(super) fn env(&self) -> &Arc<dyn Env> {
@@ -185,6 +193,34 @@ impl Clients {
 
     fn locked(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Parts>>> {
         self.0.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What breakers are doing and have counted, when metrics are asked for.
+#[derive(Debug)]
+struct Breakers(Clients);
+
+impl Collector for Breakers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let all = self.0.status();
+        let help = "1 for the state that the circuit breaker of a client is in";
+        let mut states = encoder.encode_descriptor("annalist_breaker_state", help, None, MetricType::Gauge)?;
+        for ClientStatus { name, breaker, .. } in &all {
+            for state in BreakerState::ALL {
+                let labels = [("client", name.as_str()), ("state", state.name())];
+                ConstGauge::new(i64::from(state == *breaker)).encode(states.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Attempts by what they said to the circuit breaker, and how often it opened";
+        let mut counts = encoder.encode_descriptor("annalist_breaker", help, None, MetricType::Counter)?;
+        for ClientStatus { name, counts: BreakerCounts { succeeded, failed, ignored, refused, opened }, .. } in &all {
+            let said = [("succeeded", succeeded), ("failed", failed), ("ignored", ignored)];
+            for (what, count) in said.into_iter().chain([("refused", refused), ("opened", opened)]) {
+                let labels = [("client", name.as_str()), ("what", what)];
+                ConstCounter::new(*count).encode(counts.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
     }
 }
 

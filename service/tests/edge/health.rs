@@ -51,6 +51,16 @@ async fn without_broker_or_dependency_it_is_degraded_and_ready() {
     running.app().on::<Account>("alice".to_owned()).execute(Post { cents: 5 }).await.unwrap();
     let body = until(&running, "/health/ready", |status, _| status == 200).await;
     assert_eq!((condition(&body, "outbox").as_str(), condition(&body, "client").as_str()), ("degraded", "degraded"));
+    let metrics = super::account::http().get(format!("http://{}/metrics", running.addr())).send().await.unwrap();
+    let text = String::from_utf8(metrics.bytes().await.unwrap().to_vec()).unwrap();
+    for line in [
+        "annalist_breaker_state{client=\"rates\",state=\"open\"} 1",
+        "annalist_breaker_state{client=\"rates\",state=\"closed\"} 0",
+        "annalist_breaker_total{client=\"rates\",what=\"opened\"} 1",
+        "annalist_call_total{client=\"rates\",outcome=\"unreachable\"} 1",
+    ] {
+        assert!(text.lines().any(|written| written == line), "{line} is missing in {text}");
+    }
     broker.come_up();
     until(&running, "/health", |_, body| condition(body, "outbox") == "up").await;
     assert_eq!(broker.messages().len(), 1);
