@@ -53,9 +53,9 @@ pub use annalist_metrics::{Health, Metrics};
 pub use annalist_store::{Durability, OpenError, StoreOptions};
 pub use app::{App, AppBuilder, AppHealth, Part, PartHealth, StartError, Store};
 pub use command::{
-    Cause, Command, CommandError, CommandId, CommandInfo, CommandLayer, CommandOptions, CommandSet, Context, Deadline,
-    Decide, Decision, Ended, Execute, ExecuteError, InScope, Next, On, Receipt, Refusal, Scope, Target, emit, emit_all,
-    nothing,
+    Cause, Circumstances, Command, CommandError, CommandId, CommandInfo, CommandLayer, CommandOptions, CommandSet,
+    Context, Deadline, Decide, Decision, Ended, Execute, ExecuteError, InScope, Next, On, Receipt, Refusal, Scope,
+    Target, emit, emit_all, nothing,
 };
 pub use describe::Description;
 pub use env::{Env, SystemEnv, TestEnv};

@@ -186,6 +186,19 @@ impl App {
         metrics
     }
 
+    /// Takes nothing more in: inboxes take nothing more from their brokers and finish what they are at, sagas take no more
+    /// events and finish the command that they are at, no more commands are taken, those in flight are finished, within the grace of [`CommandOptions`](crate::CommandOptions::shutdown_grace). The log
+    /// grows no more then; projections and relays go on. A shutdown begins with this; whoever wants outboxes to be empty first
+    /// calls it before, and waits for [`Relay::drained`].
+    pub async fn stop_intake(&self) {
+        let Parts { commands, grace, sagas, inboxes, .. } = &*self.parts;
+        join_all(inboxes.iter().map(RunningInbox::shutdown)).await;
+        sagas.stop().await;
+        if !commands.gate.close(*grace).await {
+            tracing::warn!(?grace, "commands are still in flight; closing the store under them");
+        }
+    }
+
     /// Ends all of it, in order: inboxes take nothing more from their brokers and finish what they are at, sagas take no
     /// more events and finish the command that they are at, no more commands are
     /// taken, those in flight are finished, projections commit the batch that they are at, relays finish their window, the
@@ -195,12 +208,8 @@ impl App {
     /// # Errors
     /// [`StoreError`] when the store could not be closed as it should.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
-        let Parts { store, commands, grace, projections, sagas, relays, inboxes, .. } = &*self.parts;
-        join_all(inboxes.iter().map(RunningInbox::shutdown)).await;
-        sagas.stop().await;
-        if !commands.gate.close(*grace).await {
-            tracing::warn!(?grace, "commands are still in flight; closing the store under them");
-        }
+        self.stop_intake().await;
+        let Parts { store, projections, sagas, relays, .. } = &*self.parts;
         projections.shutdown().await;
         sagas.shutdown_rows().await;
         join_all(relays.iter().map(Relay::shutdown)).await;

@@ -7,7 +7,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{App, Store, app::Parts};
 use crate::{
     aggregate::{Aggregate, Aggregates, Cache, SnapshotPolicy, SnapshotRules},
-    command::{Command, CommandLayer, CommandOptions, CommandSet, Commands, Decide, Executor, Gate, Layers},
+    command::{
+        Circumstances, Command, CommandLayer, CommandOptions, CommandSet, Commands, Decide, Executor, Gate, Layers,
+        Surroundings,
+    },
     describe::Description,
     env::{Env, SystemEnv},
     event::Events,
@@ -31,6 +34,7 @@ pub struct AppBuilder {
     tracer: Tracer,
     commands: CommandOptions,
     layers: Layers,
+    surroundings: Surroundings,
     rules: SnapshotRules,
     /// The category of two aggregates that both have snapshots, if there is one.
     clash: Option<&'static str>,
@@ -99,6 +103,7 @@ impl AppBuilder {
             tracer: Tracer::default(),
             commands: CommandOptions::default(),
             layers: Layers::default(),
+            surroundings: Surroundings::default(),
             rules: SnapshotRules::default(),
             clash: None,
             projections: Vec::new(),
@@ -201,6 +206,12 @@ impl AppBuilder {
         self
     }
 
+    /// Asks this, whenever a command is awaited, for the circumstances that its caller has not stated: the task that awaits
+    /// it may belong to a request with a correlation and a deadline. The commands of sagas state theirs.
+    pub fn circumstances(self, look: impl Fn() -> Circumstances + Send + Sync + 'static) -> Self {
+        Self { surroundings: Surroundings::new(look), ..self }
+    }
+
     /// Executes commands with other options.
     pub fn command_options(self, commands: CommandOptions) -> Self {
         Self { commands, ..self }
@@ -241,6 +252,7 @@ impl AppBuilder {
             tracer,
             commands,
             layers,
+            surroundings,
             rules,
             clash,
             projections,
@@ -285,11 +297,12 @@ impl AppBuilder {
         );
         let (gate, grace) = (Gate::new(&commands), commands.shutdown_grace);
         let executor = Executor { aggregates, env: Arc::clone(&env), tracer: tracer.clone(), options: commands };
-        let commands = Arc::new(Commands { executor, gate, layers, metrics: CommandMetrics::default() });
+        let commands = Arc::new(Commands { executor, gate, layers, surroundings, metrics: CommandMetrics::default() });
         let (events, notes, views) =
             (Arc::clone(&store.events), Arc::clone(&store.checkpoints), Arc::clone(&store.views));
         let set = Arc::new(command_set);
-        let ground = Ground { events, notes, views, env: Arc::clone(&env), tracer, set, commands: Arc::clone(&commands) };
+        let ground =
+            Ground { events, notes, views, env: Arc::clone(&env), tracer, set, commands: Arc::clone(&commands) };
         let sagas = sagas.start(ground).await?;
         let start = |outbox: Outbox| outbox.start(Arc::clone(&store.events), Arc::clone(&store.checkpoints));
         let relays = outboxes.into_iter().map(start).collect();

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{
     Command, CommandError, CommandId, CommandInfo, Deadline, Decide, ExecuteError, Executor, Gate, InScope,
-    InboxMessage, Layers, On, Progress, Receipt, Scope, basis::Basis, executor::Executed, fingerprint::fingerprint,
-    scope::QueryBasis, stream::StreamBasis,
+    InboxMessage, Layers, On, Progress, Receipt, Scope, Surroundings, basis::Basis, executor::Executed,
+    fingerprint::fingerprint, scope::QueryBasis, stream::StreamBasis,
 };
 use crate::{
     aggregate::{Aggregate, stream_of},
@@ -24,6 +24,7 @@ pub(crate) struct Commands {
     pub(crate) gate: Gate,
     pub(crate) layers: Layers,
     pub(crate) metrics: CommandMetrics,
+    pub(crate) surroundings: Surroundings,
 }
 
 /// A command to an aggregate ([`On`]) or a scope ([`InScope`]), with its circumstances. Awaiting it executes it.
@@ -35,12 +36,12 @@ pub(crate) struct Commands {
 pub struct Execute<T, C> {
     target: T,
     command: C,
-    circumstances: Circumstances,
+    said: Said,
 }
 
 /// What the caller says beside the command.
 #[derive(Debug, Default)]
-struct Circumstances {
+struct Said {
     key: Option<KeyOf>,
     metadata: Metadata,
     deadline: Option<Deadline>,
@@ -57,14 +58,14 @@ enum KeyOf {
 
 impl<T, C> Execute<T, C> {
     pub(super) fn new(target: T, command: C) -> Self {
-        Self { target, command, circumstances: Circumstances::default() }
+        Self { target, command, said: Said::default() }
     }
 
     /// Records the command once: executed again on the same aggregate or scope with the same key it is answered as the first
     /// time, whatever that looks like by now. Take what identifies the request: the client's request id, the
     /// number of a row, the id of a message. A rejected command is not recorded.
     pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.circumstances.key = Some(KeyOf::Target(key.into()));
+        self.said.key = Some(KeyOf::Target(key.into()));
         self
     }
 
@@ -74,7 +75,7 @@ impl<T, C> Execute<T, C> {
     /// for another command, or for another target, is [`CommandError::KeyReused`]. Unless it is said what caused the
     /// command, it was the message.
     pub fn message(mut self, message: InboxMessage) -> Self {
-        self.circumstances.key = Some(KeyOf::Message(message));
+        self.said.key = Some(KeyOf::Message(message));
         self
     }
 
@@ -83,13 +84,13 @@ impl<T, C> Execute<T, C> {
     /// handed to the store the answer is [`CommandError::DeadlineExceeded`] and nothing is recorded; afterwards it is
     /// [`CommandError::Unknown`]. An answer that is there by then is given.
     pub fn deadline(mut self, deadline: impl Into<Deadline>) -> Self {
-        self.circumstances.deadline = Some(deadline.into());
+        self.said.deadline = Some(deadline.into());
         self
     }
 
     /// The business conversation that it belongs to. Without it, it begins one: its correlation id is its own id.
     pub fn correlation(mut self, id: impl Into<String>) -> Self {
-        self.circumstances.metadata.correlation_id = Some(id.into());
+        self.said.metadata.correlation_id = Some(id.into());
         self
     }
 
@@ -97,38 +98,38 @@ impl<T, C> Execute<T, C> {
     /// from an event the command takes over the correlation too, unless it has one.
     pub fn caused_by(mut self, cause: impl Into<Cause>) -> Self {
         let Cause { id, correlation_id } = cause.into();
-        self.circumstances.metadata.causation_id = Some(id);
-        self.circumstances.metadata.correlation_id = self.circumstances.metadata.correlation_id.or(correlation_id);
+        self.said.metadata.causation_id = Some(id);
+        self.said.metadata.correlation_id = self.said.metadata.correlation_id.or(correlation_id);
         self
     }
 
     /// The person or service in whose name it is executed.
     pub fn actor(mut self, actor: impl Into<String>) -> Self {
-        self.circumstances.metadata.actor = Some(actor.into());
+        self.said.metadata.actor = Some(actor.into());
         self
     }
 
     /// The tenant that it belongs to.
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
-        self.circumstances.metadata.tenant = Some(tenant.into());
+        self.said.metadata.tenant = Some(tenant.into());
         self
     }
 
     /// The W3C trace context that it is part of.
     pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
-        self.circumstances.metadata.traceparent = Some(traceparent.into());
+        self.said.metadata.traceparent = Some(traceparent.into());
         self
     }
 
     /// Something else to be kept with its events, by name.
     pub fn pair(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.circumstances.metadata.pairs.insert(name.into(), value.into());
+        self.said.metadata.pairs.insert(name.into(), value.into());
         self
     }
 
     /// All circumstances at once, replacing those given before.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.circumstances.metadata = metadata;
+        self.said.metadata = metadata;
         self
     }
 }
@@ -138,10 +139,10 @@ impl<A: Aggregate + Decide<C>, C: Command> IntoFuture for Execute<On<A>, C> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { target: On { commands, id }, command, circumstances } = self;
+        let Self { target: On { commands, id }, command, said } = self;
         Box::pin(async move {
             let stream = stream_of::<A>(&id).map_err(CommandError::unrecordable)?;
-            commands.run(&StreamBasis::<A>::new(stream), command, circumstances).await
+            commands.run(&StreamBasis::<A>::new(stream), command, said).await
         })
     }
 }
@@ -151,22 +152,17 @@ impl<S: Scope<C>, C: Command> IntoFuture for Execute<InScope<S>, C> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { target: InScope { commands, .. }, command, circumstances } = self;
+        let Self { target: InScope { commands, .. }, command, said } = self;
         Box::pin(async move {
             let query = S::query(&command).map_err(CommandError::unrecordable)?;
-            commands.run(&QueryBasis::<S>::new(query), command, circumstances).await
+            commands.run(&QueryBasis::<S>::new(query), command, said).await
         })
     }
 }
 
 impl Commands {
-    async fn run<B: Basis<C>, C: Command>(
-        &self,
-        basis: &B,
-        command: C,
-        circumstances: Circumstances,
-    ) -> Executed<B, C> {
-        let Circumstances { key, mut metadata, deadline } = circumstances;
+    async fn run<B: Basis<C>, C: Command>(&self, basis: &B, command: C, said: Said) -> Executed<B, C> {
+        let Said { key, mut metadata, mut deadline } = said;
         let keyed = match key {
             None => None,
             Some(KeyOf::Target(id)) => {
@@ -180,6 +176,7 @@ impl Commands {
                 Some((key, fingerprint(&command, Some(&target)).map_err(CommandError::unrecordable)?))
             }
         };
+        self.surroundings.fill_in(&mut metadata, &mut deadline);
         let key = keyed.as_ref().map(|(key, _)| key.clone());
         let deadline = deadline.or(self.executor.options.deadline.map(Deadline::In));
         let (progress, began) = (Progress::default(), Instant::now());
@@ -252,7 +249,7 @@ impl<T: fmt::Debug, C: Command> fmt::Debug for Execute<T, C> {
         f.debug_struct("Execute")
             .field("target", &self.target)
             .field("command", &C::NAME)
-            .field("circumstances", &self.circumstances)
+            .field("circumstances", &self.said)
             .finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ mod options;
 mod receipt;
 mod target;
 
+mod circumstances;
 mod fingerprint;
 mod gate;
 mod layer;
@@ -32,6 +33,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::aggregate::State;
 
+pub use circumstances::Circumstances;
+pub(crate) use circumstances::Surroundings;
 pub use context::{CommandId, Context};
 pub use decision::{Decision, emit, emit_all, nothing};
 pub use error::{CommandError, ExecuteError};

@@ -219,7 +219,9 @@ impl ProjectionControl {
         let stop = Stop { this: Some(cancelled), ..applier.stop.clone() };
         let applier = match origin {
             Origin::Previous(_) => Applier { stop, rebuilds: true, ..applier.clone() },
-            Origin::Fresh | Origin::Begun(_) | Origin::Outdated(_) => Applier { stop, rebuilds: true, ..applier.strict() },
+            Origin::Fresh | Origin::Begun(_) | Origin::Outdated(_) => {
+                Applier { stop, rebuilds: true, ..applier.strict() }
+            }
         };
         let (instance, events) = (Arc::clone(instance), Arc::clone(&self.inner.events));
         let replay = Replay { origin, instance, options, events, applier, control: control.clone(), progress, paused };

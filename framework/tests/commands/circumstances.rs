@@ -1,6 +1,8 @@
 //! What travels with events, and where time and ids come from.
 
-use annalist::{App, EventId, Metadata, NewEvent, TestEnv};
+use std::time::Duration;
+
+use annalist::{App, Circumstances, CommandError, EventId, ExecuteError, Metadata, NewEvent, TestEnv};
 use uuid::Uuid;
 
 use super::{
@@ -38,6 +40,47 @@ async fn circumstances_are_recorded() {
         pairs: [("ip".to_owned(), "::1".to_owned())].into(),
     };
     assert_eq!(last_event(&watched).metadata, expected);
+}
+
+/// What the caller says goes before what surrounds it, field by field; a trace goes with its state.
+#[tokio::test]
+async fn what_the_caller_does_not_say_its_surroundings_say() {
+    let watched = Watched::default();
+    let of_request = Metadata {
+        correlation_id: Some("request-1".to_owned()),
+        causation_id: Some("call-1".to_owned()),
+        actor: Some("bob".to_owned()),
+        tenant: None,
+        traceparent: Some("00-1-2-01".to_owned()),
+        tracestate: Some("a=b".to_owned()),
+        pairs: [("ip".to_owned(), "::1".to_owned())].into(),
+    };
+    let around = Circumstances { metadata: of_request.clone(), deadline: None };
+    let app = App::open(watched.store()).circumstances(move || around.clone()).start().await.unwrap();
+    super::deposit(&app, 5).await;
+    assert_eq!(last_event(&watched).metadata, of_request);
+    let execute = app.on::<Account>(alice()).execute(Deposit { cents: 5 });
+    execute.correlation("order-7").traceparent("00-3-4-01").pair("ip", "::2").await.unwrap();
+    let expected = Metadata {
+        correlation_id: Some("order-7".to_owned()),
+        traceparent: Some("00-3-4-01".to_owned()),
+        tracestate: None,
+        pairs: [("ip".to_owned(), "::2".to_owned())].into(),
+        ..of_request
+    };
+    assert_eq!(last_event(&watched).metadata, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_around_the_caller_holds_for_its_commands() {
+    let watched = Watched::default();
+    let around = Circumstances { deadline: Some(Duration::ZERO.into()), ..Circumstances::default() };
+    let app = App::open(watched.store()).circumstances(move || around.clone()).start().await.unwrap();
+    watched.notes().before_reads.push_back(Box::pin(tokio::time::sleep(Duration::from_secs(1))));
+    let execute = || app.on::<Account>(alice()).execute(Deposit { cents: 5 });
+    let failed = execute().await;
+    assert!(matches!(failed, Err(ExecuteError::Failed(CommandError::DeadlineExceeded))), "{failed:?}");
+    execute().deadline(Duration::from_secs(5)).await.unwrap();
 }
 
 #[tokio::test]

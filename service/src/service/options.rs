@@ -1,0 +1,34 @@
+//! How a service ends, as data.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{CONSUMERS_STOP_MAX, DRAIN_MAX, FLUSH_MAX, UNREADY_PAUSE};
+
+/// How long each step of a shutdown may take. The defaults fit, together, into the 30 s that Kubernetes gives.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ShutdownOptions {
+    /// How long requests are still taken while `/health/ready` says no and answers ask clients to close their connections.
+    /// Default: 1 s. Since 0.1.
+    pub unready_pause: Duration,
+    /// How long requests in flight are waited for. Default: 11 s. Since 0.1.
+    pub drain_max: Duration,
+    /// How long consumers are waited for. Default: 5 s. Since 0.1.
+    pub consumers_max: Duration,
+    /// How long outboxes may take to become empty. Default: 5 s. Since 0.1.
+    pub flush_max: Duration,
+}
+
+impl Default for ShutdownOptions {
+    fn default() -> Self {
+        Self {
+            unready_pause: UNREADY_PAUSE,
+            drain_max: DRAIN_MAX,
+            consumers_max: CONSUMERS_STOP_MAX,
+            flush_max: FLUSH_MAX,
+        }
+    }
+}

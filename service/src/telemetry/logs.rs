@@ -1,0 +1,142 @@
+//! Log lines as JSON, each with the conversation that it belongs to.
+
+use std::{fmt, io::Write, sync::Mutex, sync::PoisonError};
+
+use annalist::{Env, SystemEnv};
+use serde_json::{Map, Value};
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    layer::{Context, SubscriberExt},
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+/// The fields of spans that every line within them repeats, so that a conversation can be found by one search.
+const CARRIED: [&str; 3] = ["correlation_id", "request_id", "trace_id"];
+
+/// A layer for `tracing` that writes each event as one JSON object in a line: `time`, `level`, `target`, `message`, the
+/// event's fields, `span` (the innermost), and `correlation_id`, `request_id`, `trace_id` of the request around it.
+#[derive(Debug)]
+pub struct JsonLines<W> {
+    out: Mutex<W>,
+}
+
+/// What a span has to say for the lines within it.
+struct Carried(Map<String, Value>);
+
+impl<W: Write + Send + 'static> JsonLines<W> {
+    /// Writes lines there.
+    pub const fn new(out: W) -> Self {
+        Self { out: Mutex::new(out) }
+    }
+}
+
+/// Sends log lines to standard error as JSON: the levels that the variable `RUST_LOG` says, `info` without it. Does nothing if
+/// the program has set up its logs otherwise.
+pub fn init_logs() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = JsonLines::new(std::io::stderr());
+    // An error means that there is a subscriber already, which is what the documentation says.
+    _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+impl<S, W> Layer<S> for JsonLines<W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: Write + Send + 'static,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        let carried = fields.carried();
+        if !carried.is_empty() {
+            span.extensions_mut().insert(Carried(carried));
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut fields = Fields::default();
+        values.record(&mut fields);
+        let new = fields.carried();
+        let mut extensions = span.extensions_mut();
+        match extensions.get_mut::<Carried>() {
+            Some(Carried(carried)) => carried.extend(new),
+            None => extensions.insert(Carried(new)),
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        let mut line = Map::new();
+        line.insert("time".to_owned(), SystemEnv.now().to_string().into());
+        line.insert("level".to_owned(), metadata.level().as_str().into());
+        line.insert("target".to_owned(), metadata.target().into());
+        if let Some(scope) = context.event_scope(event) {
+            let mut spans = scope.peekable();
+            if let Some(innermost) = spans.peek() {
+                line.insert("span".to_owned(), innermost.name().into());
+            }
+            for span in spans {
+                if let Some(Carried(carried)) = span.extensions().get::<Carried>() {
+                    // An inner span knows better.
+                    carried.iter().for_each(|(name, value)| _ = line.entry(name).or_insert_with(|| value.clone()));
+                }
+            }
+        }
+        line.extend(fields.0);
+        let mut text = Value::Object(line).to_string();
+        text.push('\n');
+        // Nobody can be told that a log line could not be written.
+        _ = self.out.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes());
+    }
+}
+
+/// The fields of a span or an event, as JSON.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn carried(mut self) -> Map<String, Value> {
+        self.0.retain(|name, _| CARRIED.contains(&name.as_str()));
+        self.0
+    }
+
+    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+}
