@@ -58,6 +58,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "simulation")]
+pub(crate) use blocking::InPlace;
 pub use control::ProjectionControl;
 pub use embedded::{Embedded, Scan, ScanSource, Tx, View};
 pub use handle::{ViewError, ViewHandle};
@@ -71,5 +73,6 @@ pub use running::Projections;
 pub use set::{ProjectionSet, StartError};
 pub use status::{Progress, ProjectionState, ProjectionStatus, UnknownProjection};
 pub use table::{RowError, Table};
+pub(crate) use testing::{cursor_of, recorded};
 pub use testing::{GivenEvent, GivenView, given_view};
 pub use unparking::ParkedError;

@@ -73,6 +73,16 @@ where
     let store = Arc::new(MemoryKeyValue::new());
     let model = succeed("open the view", Embedded::open_now(store, P::NAME, P::VERSION));
     succeed("promote the view", model.promote_now(false));
+    let given = GivenView { projection, model, log: recorded(events) };
+    for event in &given.log {
+        given.apply(&given.model, std::slice::from_ref(event));
+    }
+    given
+}
+
+/// The events as a log has them, a second apart.
+#[track_caller]
+pub(crate) fn recorded<T: Events, E: Into<GivenEvent<T>>>(events: impl IntoIterator<Item = E>) -> Vec<RecordedEvent> {
     let mut versions = HashMap::<StreamId, Version>::new();
     let mut log = Vec::new();
     for (position, given) in (1..).zip(events) {
@@ -84,11 +94,12 @@ where
         *version = version.next();
         log.push(record(&stream, written, Position::new(position), *version));
     }
-    let given = GivenView { projection, model, log };
-    for event in &given.log {
-        given.apply(&given.model, std::slice::from_ref(event));
-    }
-    given
+    log
+}
+
+/// The place of an event in such a log.
+pub(crate) fn cursor_of(event: &RecordedEvent) -> Cursor {
+    Cursor { store: StoreId::new(Uuid::from_u128(1)), epoch: Epoch::FIRST, position: event.position }
 }
 
 #[track_caller]
@@ -140,11 +151,11 @@ impl<P: Projection<Model = Embedded>> GivenView<P> {
     #[track_caller]
     fn apply(&self, model: &Embedded, events: &[RecordedEvent]) {
         let Some(last) = events.last() else { return };
-        let log = Cursor { store: StoreId::new(Uuid::from_u128(1)), epoch: Epoch::FIRST, position: last.position };
+        let log = cursor_of(last);
         let mut tx: Tx = succeed("begin", model.begin_now());
         for event in events {
             let what = format!("{} at position {} of {}", event.type_name(), event.position, event.stream());
-            let recorded = Recorded::<P::Event>::decode(event.clone(), log.at(event.position));
+            let recorded = Recorded::<P::Event>::decode(event.clone(), cursor_of(event));
             if let Some(recorded) = succeed(&format!("decode {what}"), recorded) {
                 let applied = block_on(self.projection.apply(&recorded, &mut tx));
                 succeed(&format!("apply {what}"), applied);

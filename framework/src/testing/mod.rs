@@ -46,13 +46,17 @@
 
 mod difference;
 mod given;
+mod given_outbox;
 mod given_saga;
 mod scope;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::projection::{GivenEvent, GivenView, given_view};
 pub use given::{Given, Then, given};
+pub use given_outbox::{GivenOutbox, given_outbox};
 pub use given_saga::{ExpectedCommand, GivenSaga, given_saga, to};
 pub use scope::{GivenScope, given_scope};

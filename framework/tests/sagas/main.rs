@@ -12,3 +12,4 @@ mod crashes;
 mod interleavings;
 mod kit;
 mod running;
+mod simulated;
