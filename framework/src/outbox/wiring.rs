@@ -2,10 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use annalist_core::{Checkpoints, EventStore, RecordedEvent};
+use annalist_core::{Checkpoints, Cursor, EventStore, RecordedEvent};
 
 use super::{
-    mapping::{Mapped, Mappings},
+    mapping::{MapError, Mapped, Mappings},
+    message::Message,
     options::RelayOptions,
     publisher::Publisher,
     relay::Relay,
@@ -77,6 +78,12 @@ impl Outbox {
     /// The events that are mapped; `None` if a mapping looks at all of them.
     pub(crate) fn mapped(&self) -> Option<&[Declared]> {
         self.mappings.declared()
+    }
+
+    /// The messages that an event becomes.
+    pub(crate) fn messages(&self, record: &RecordedEvent, cursor: Cursor) -> Result<Vec<Message>, MapError> {
+        let events = self.mappings.apply(record, cursor)?;
+        Ok((0..).zip(events).map(|(ordinal, event)| Message::new(record, cursor, ordinal, event)).collect())
     }
 
     /// What [`Outbox::publishes`] was told.

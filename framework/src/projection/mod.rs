@@ -61,6 +61,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "simulation")]
+pub(crate) use blocking::InPlace;
 pub use control::ProjectionControl;
 pub use embedded::{Embedded, Scan, ScanSource, Tx, View};
 pub use handle::{ViewError, ViewHandle};

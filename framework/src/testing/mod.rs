@@ -46,15 +46,19 @@
 
 mod difference;
 mod given;
+mod given_outbox;
 mod given_saga;
 mod given_workflow;
 mod scope;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::projection::{GivenEvent, GivenView, given_log, given_view};
 pub use given::{Given, Then, given};
+pub use given_outbox::{GivenOutbox, given_outbox};
 pub use given_saga::{ExpectedCommand, GivenSaga, given_saga, to};
 pub use given_workflow::{GivenWorkflow, given_workflow};
 pub use scope::{GivenScope, given_scope};

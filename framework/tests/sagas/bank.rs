@@ -54,7 +54,7 @@ pub(crate) enum Refused {
     Closed,
 }
 
-#[derive(Command, Serialize, Deserialize, Debug, PartialEq)]
+#[derive(Command, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[command(name = "deposit")]
 pub(crate) struct Deposit {
     pub(crate) cents: u64,

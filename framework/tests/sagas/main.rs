@@ -13,4 +13,5 @@ mod crashes;
 mod interleavings;
 mod kit;
 mod running;
+mod simulated;
 mod workflows;
