@@ -78,6 +78,7 @@ impl Task {
     pub(super) async fn run(mut self) {
         let (log, status) = (Arc::clone(&self.log), self.status.0.clone());
         let why = tokio::select! {
+            biased;
             why = self.work() => why,
             () = watch_head(log, status) => Stopped::Abandoned,
         };

@@ -34,6 +34,7 @@ impl Stop {
             }
         };
         tokio::select! {
+            biased;
             _ = all.wait_for(|stop| *stop) => {}
             () = this => {}
         }

@@ -77,6 +77,7 @@ impl<S: Saga> TimerTask<S> {
                 next = STALE_PAUSE;
             }
             tokio::select! {
+                biased;
                 () = sleep(next) => {}
                 () = self.taker.timers.set.notified() => {}
             }

@@ -9,7 +9,7 @@ use std::{
 use annalist_core::{StoreId, Timestamp};
 use annalist_memory::MemoryStore;
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     task::yield_now,
     time::{Instant, sleep},
 };
@@ -26,6 +26,8 @@ pub(super) struct World {
     pub(super) events: MemoryStore,
     pub(super) rows: MemoryKeyValue,
     pub(super) clock: Clock,
+    /// Told after each append.
+    pub(super) news: Notify,
     random: Mutex<Random>,
 }
 
@@ -37,6 +39,7 @@ impl World {
             events: MemoryStore::with(id, Arc::new(move || time.now())),
             rows: MemoryKeyValue::new(),
             clock,
+            news: Notify::new(),
             random: Mutex::new(Random::new(seed, 0)),
         })
     }
@@ -130,7 +133,7 @@ impl Life {
     }
 
     /// The dead do nothing any more.
-    async fn alive(&self) {
+    pub(super) async fn alive(&self) {
         if self.is_dead() {
             pending::<()>().await;
         }

@@ -1,6 +1,6 @@
 //! The store of a process that may die: it dawdles, fails, and falls silent.
 
-use std::{future::pending, sync::Arc};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use annalist_core::{
     Append, AppendError, Appended, Batches, Checkpoints, Cursor, Delivery, EventStore, Key, Outcome, Position, Query,
@@ -10,12 +10,16 @@ use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use tokio::time::timeout;
 
 use super::life::Life;
 
 /// See the module. Clones belong to the same process.
 #[derive(Clone)]
 pub(super) struct LifeStore(pub(super) Arc<Life>);
+
+/// How long a subscription waits before it is asked whether there is anything to say without news.
+const ASKED_AGAIN: Duration = Duration::from_secs(10);
 
 const WHY: &str = "the simulation says so";
 
@@ -55,6 +59,7 @@ impl EventStore for LifeStore {
             return Err(AppendError::Unavailable { why: WHY.to_owned() });
         }
         let appended = self.step(self.events().append(append)).await;
+        self.0.world.news.notify_waiters();
         self.0.linger().await;
         if fails {
             return Err(AppendError::Unknown { why: WHY.to_owned() });
@@ -124,7 +129,16 @@ impl Subscription for LifeSubscription {
         if self.life.fails() {
             return Err(StoreError::Unavailable { why: WHY.to_owned() });
         }
-        self.inner.next().await
+        loop {
+            let news = self.life.world.news.notified();
+            if let Some(delivery) = self.inner.next().now_or_never() {
+                return delivery;
+            }
+            // A subscription wakes by a channel that wakes whom it likes first; here it goes in order. What it says after a
+            // while without news, it is asked for.
+            _ = timeout(ASKED_AGAIN, news).await;
+            self.life.alive().await;
+        }
     }
 }
 
