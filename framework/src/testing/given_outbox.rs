@@ -24,7 +24,8 @@ use crate::{
 /// #     #[event(name = "note-added")] Noted { text: String },
 /// # }
 /// fn public(recorded: &Recorded<OrderEvent>) -> Result<Vec<IntegrationEvent>, MapError> {
-///     let order = recorded.record.stream_id().identifier();
+///     let stream = recorded.record.stream_id();
+///     let order = stream.identifier();
 ///     match &recorded.event {
 ///         OrderEvent::Placed { cents } => {
 ///             Ok(vec![IntegrationEvent::json("orders.order-placed.v1", order, &json!({ "cents": cents }))?])
@@ -111,6 +112,7 @@ impl GivenOutbox {
     ///
     /// # Panics
     /// When all can.
+    #[must_use]
     #[track_caller]
     pub fn then_stops(self) -> MapError {
         match self.refused {

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! # use annalist::{App, Command, Context, Decide, Decision, Aggregate, Event, State, Store, emit};
-//! # use annalist::testing::simulate;
+//! use annalist::testing::simulation::simulate;
 //! # use serde::{Deserialize, Serialize};
 //! # #[derive(Event, Clone, Debug, PartialEq)]
 //! # #[event(category = "account")]

@@ -12,10 +12,10 @@ pub(super) struct LifeRows(pub(super) Arc<Life>);
 
 impl LifeRows {
     fn mood(&self) -> Result<(), StoreError> {
-        match self.0.fails() {
-            true => Err(StoreError::Unavailable { why: "the simulation says so".to_owned() }),
-            false => Ok(()),
+        if self.0.fails() {
+            return Err(StoreError::Unavailable { why: "the simulation says so".to_owned() });
         }
+        Ok(())
     }
 }
 
