@@ -158,7 +158,8 @@ fn what_is_not_repeatable_is_found() {
     let totals = RefCell::new(BTreeMap::<u64, u32>::new());
     for seed in 0..30 {
         simulate(seed, App::open).clients(2, careless).run(async |app| {
-            *totals.borrow_mut().entry(cents(app, "shared").await).or_default() += 1;
+            let total = cents(app, "shared").await;
+            *totals.borrow_mut().entry(total).or_default() += 1;
         });
     }
     assert!(totals.borrow().keys().any(|total| *total > 10), "{totals:?}");
