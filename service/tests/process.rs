@@ -178,7 +178,8 @@ async fn a_second_signal_ends_it_at_once() {
     payments.signal();
     payments.says(|line| line["message"] == "ending: not ready any more").await;
     payments.signal();
-    assert_eq!(payments.ended().await.code(), Some(143));
+    let ended = payments.ended().await;
+    assert_eq!(ended.code(), Some(143), "{ended:?}");
     // What was acknowledged is there all the same.
     let payments = Payments::start(&data).await;
     assert_eq!(read(&payments.base, "/v2/accounts/alice").await.2["balance"], 1);

@@ -6,7 +6,7 @@ use std::{
     io::{self, IsTerminal, Write},
     num::NonZeroUsize,
     path::PathBuf,
-    process::{ExitCode, exit},
+    process::ExitCode,
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -119,7 +119,8 @@ fn listen() -> Result<watch::Receiver<bool>, Box<dyn Error>> {
         _ = writeln!(io::stderr(), "finishing what is in flight; once more to stop at once");
         stop.send_replace(true);
         either(&mut interrupt, &mut terminate).await;
-        exit(130);
+        // Without the destructors of C++, which the store's threads may still depend on.
+        signal_hook::low_level::exit(130);
     });
     Ok(stopped)
 }

@@ -9,7 +9,6 @@ use std::{
     fmt,
     future::Future,
     net::{Ipv4Addr, SocketAddr},
-    process,
     sync::Arc,
     time::Duration,
 };
@@ -258,7 +257,8 @@ impl Service {
             biased;
             status = signals.next() => {
                 tracing::warn!("told to end at once");
-                process::exit(status)
+                // Without the destructors of C++, which other threads may still depend on.
+                signal_hook::low_level::exit(status)
             }
             ended = running.shutdown() => ended,
         }
