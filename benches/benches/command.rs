@@ -1,14 +1,19 @@
-//! `command`: commands per second through decision, durable append and view, beside the same appends without the framework.
+//! `command`: commands per second through decision, durable append and view, and sagas, beside the same appends without the
+//! framework.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use annalist::{
     App, Append, CommandOptions, EventId, EventStore, Events as _, Expected, SnapshotPolicy, Store, StreamId, Version,
     projection::ViewHandle,
 };
 use benches::{
-    Account, AccountEvent, BALANCES, Balances, Deposit, Failure, Settings, Table, count, describe_machine, millis,
-    processor_time, run_clients, runtime,
+    Account, AccountEvent, BALANCES, Balances, Deposit, Failure, Forward, Settings, Table, count, describe_machine,
+    millis, processor_time, run_clients, runtime,
 };
 use hdrhistogram::Histogram;
 
@@ -16,6 +21,9 @@ const IN_FLIGHT: [u64; 2] = [16, 256];
 
 /// More than there are accounts.
 const CACHED: u32 = 10_000;
+
+/// How long a client waits for a saga.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Fills the payload, an object with a number and this, up to 256 bytes.
 const TEXT_BYTES: usize = 230;
@@ -31,6 +39,8 @@ enum Row {
     Deep(u64, Kept),
     /// Commands to accounts of ten events each, waiting each time until the view shows it.
     Seen,
+    /// Commands that begin a saga of one command each, waiting each time until it is completed.
+    Saga,
 }
 
 /// What is kept of an account between commands.
@@ -42,7 +52,7 @@ enum Kept {
     Account,
 }
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 10] = [
     Row::Bare(10),
     Row::Fresh(10),
     Row::Seen,
@@ -52,6 +62,7 @@ const ROWS: [Row; 9] = [
     Row::Deep(1000, Kept::Snapshots),
     Row::Deep(10, Kept::Account),
     Row::Deep(1000, Kept::Account),
+    Row::Saga,
 ];
 
 impl fmt::Display for Row {
@@ -63,6 +74,7 @@ impl fmt::Display for Row {
             Self::Deep(events, Kept::Snapshots) => write!(f, "snapshots, {events} deep"),
             Self::Deep(events, Kept::Account) => write!(f, "hot, {events} deep"),
             Self::Seen => write!(f, "new accounts, seen in the view"),
+            Self::Saga => write!(f, "sagas of one command, to the end"),
         }
     }
 }
@@ -110,6 +122,9 @@ fn measure(settings: &Settings, row: Row, in_flight: u64) -> Result<(Histogram<u
         let mut app = App::open(store);
         if matches!(row, Row::Seen) {
             app = app.projection(Balances);
+        }
+        if matches!(row, Row::Saga) {
+            app = app.saga::<Forward>();
         }
         match row {
             Row::Deep(_, Kept::Snapshots) => app = app.snapshots::<Account>(SnapshotPolicy::every(100)),
@@ -181,6 +196,11 @@ impl Client {
             }
             Row::Deep(..) => {
                 self.deposit(self.number.to_string()).await?;
+            }
+            Row::Saga => {
+                let account = format!("from-{}-{act}", self.number);
+                self.deposit(account.clone()).await?;
+                self.app.saga::<Forward>()?.ended(&account, PATIENCE).await?;
             }
             Row::Seen => {
                 let account = format!("{}-{}", self.number, act / 10);

@@ -6,6 +6,7 @@
 mod account;
 mod disk;
 mod events;
+mod forward;
 mod load;
 mod machine;
 mod settings;
@@ -18,6 +19,7 @@ mod view;
 pub use account::{Account, AccountEvent, BALANCES, Balances, Deposit};
 pub use disk::{DiskFigures, measure_disk};
 pub use events::{EventSource, PAYLOAD_BYTES, Random};
+pub use forward::Forward;
 pub use load::{LOADS, Load, LoadFigures, fill, run_clients, run_load};
 pub use machine::{describe_machine, processor_time};
 pub use settings::{Folder, Settings};

@@ -1,4 +1,6 @@
-//! The view of [`Spending`](crate::Spending) as rows in SQL: two statements for each event.
+//! The view of [`Spending`](crate::Spending) as rows in SQL: two statements for each transaction, whatever it brings.
+
+use std::collections::BTreeMap;
 
 use annalist::{
     Recorded,
@@ -17,6 +19,31 @@ pub const SPENDING_TABLES: &str = "
 /// How many events a view has counted.
 pub const SPENDING_COUNTED: &str = "select cast(coalesce(sum(count), 0) as bigint) from events";
 
+/// What the events of a transaction come to: cents by customer, events by name.
+type Sums = (BTreeMap<String, i64>, BTreeMap<String, i64>);
+
+fn sums(events: &[Recorded<OrderEvent>]) -> Result<Sums, ApplyError> {
+    let (mut spent, mut counted) = Sums::default();
+    for event in events {
+        let (name, customer, cents) = event.event.parts()?;
+        *spent.entry(customer.to_owned()).or_default() += cents;
+        *counted.entry(name.to_owned()).or_default() += 1;
+    }
+    Ok((spent, counted))
+}
+
+/// From JSON, because SQLite has no arrays.
+const SPENT_IN_ALL: &str = "insert into spent (customer, cents) select key, value from json_each($1) where true \
+                            on conflict (customer) do update set cents = spent.cents + excluded.cents";
+const COUNTED_IN_ALL: &str = "insert into events (name, count) select key, value from json_each($1) where true \
+                              on conflict (name) do update set count = events.count + excluded.count";
+
+/// The same from arrays.
+const SPENT_BY_ARRAYS: &str = "insert into spent (customer, cents) select * from unnest($1::text[], $2::bigint[]) \
+                               on conflict (customer) do update set cents = spent.cents + excluded.cents";
+const COUNTED_BY_ARRAYS: &str = "insert into events (name, count) select * from unnest($1::text[], $2::bigint[]) \
+                                 on conflict (name) do update set count = events.count + excluded.count";
+
 const SPENT: &str = "insert into spent (customer, cents) values ($1, $2) \
                      on conflict (customer) do update set cents = spent.cents + excluded.cents";
 const COUNTED: &str = "insert into events (name, count) values ($1, 1) \
@@ -31,11 +58,20 @@ impl Projection for SpendingInSqlite {
     const VERSION: u32 = 1;
     type Event = OrderEvent;
     type Model = Sqlite;
+    const APPLIES_ALL: bool = true;
 
     async fn apply(&self, event: &Recorded<OrderEvent>, tx: &mut SqliteTx) -> Result<(), ApplyError> {
         let (name, customer, cents) = event.event.parts()?;
         sqlx::query(SPENT).bind(customer).bind(cents).execute(tx.connection()).await?;
         sqlx::query(COUNTED).bind(name).execute(tx.connection()).await?;
+        Ok(())
+    }
+
+    async fn apply_all(&self, events: &[Recorded<OrderEvent>], tx: &mut SqliteTx) -> Result<(), ApplyError> {
+        let (spent, counted) = sums(events)?;
+        for (statement, sums) in [(SPENT_IN_ALL, spent), (COUNTED_IN_ALL, counted)] {
+            sqlx::query(statement).bind(serde_json::to_string(&sums)?).execute(tx.connection()).await?;
+        }
         Ok(())
     }
 }
@@ -49,11 +85,21 @@ impl Projection for SpendingInPostgres {
     const VERSION: u32 = 1;
     type Event = OrderEvent;
     type Model = Postgres;
+    const APPLIES_ALL: bool = true;
 
     async fn apply(&self, event: &Recorded<OrderEvent>, tx: &mut PostgresTx) -> Result<(), ApplyError> {
         let (name, customer, cents) = event.event.parts()?;
         sqlx::query(SPENT).bind(customer).bind(cents).execute(tx.connection()).await?;
         sqlx::query(COUNTED).bind(name).execute(tx.connection()).await?;
+        Ok(())
+    }
+
+    async fn apply_all(&self, events: &[Recorded<OrderEvent>], tx: &mut PostgresTx) -> Result<(), ApplyError> {
+        let (spent, counted) = sums(events)?;
+        for (statement, sums) in [(SPENT_BY_ARRAYS, spent), (COUNTED_BY_ARRAYS, counted)] {
+            let (names, numbers): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
+            sqlx::query(statement).bind(names).bind(numbers).execute(tx.connection()).await?;
+        }
         Ok(())
     }
 }

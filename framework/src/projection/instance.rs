@@ -192,60 +192,89 @@ impl<P: Projection> Bound<P> {
         if seen.position < first { Ok(tx) } else { Err(Failure::overtaken()) }
     }
 
-    /// Applies events to a transaction; the error names the event.
-    async fn apply_to(
+    /// Decodes events; those of keys that are parked are parked too, and told. The error names the event.
+    async fn take(
         &self,
         tx: &mut Transaction<P>,
         events: &[RecordedEvent],
         decoded: Option<Decoded>,
         cursor: Cursor,
         parking: Option<Parking<'_>>,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Taken<P::Event>, Failure> {
         let decoded = decoded.and_then(|decoded| decoded.downcast::<DecodedAs<P::Event>>().ok());
         let mut decoded = decoded.map(|decoded| decoded.into_iter());
         let parking = parking.filter(|parking| !parking.keys.is_empty());
-        let mut parked = Vec::new();
+        let mut taken = Taken { events: Vec::with_capacity(events.len()), places: Vec::new(), parked: Vec::new() };
         for (index, event) in events.iter().enumerate() {
-            let failed = |transient, fault, error: String| {
-                let what = format!("{}.v{} of {}", event.type_name(), event.type_version(), event.stream());
-                let (at, error) = (Some((index, event.position)), format!("{what}: {error}"));
-                Failure { at, fault, transient, error }
-            };
             let behind = parking.and_then(|Parking { keys, now }| {
                 let key = self.projection.key(event);
                 keys.holds(&key).then(|| (key.into_owned(), now))
             });
-            let panicked = |panic: &(dyn Any + Send)| {
-                failed(false, Fault::Event, format!("the projection panicked: {}", message(panic)))
-            };
             let decode = || Recorded::decode(event.clone(), cursor.at(event.position));
             let decoded = match decoded.as_mut().and_then(Iterator::next) {
                 Some(decoded) => decoded,
-                None => catch_unwind(AssertUnwindSafe(decode)).map_err(|panic| panicked(&*panic))?,
+                None => catch_unwind(AssertUnwindSafe(decode)).map_err(|panic| panicked(index, event, &*panic))?,
             };
             if let Some((key, time)) = behind {
                 // What is of no interest does not wait.
                 if !matches!(decoded, Ok(None)) {
                     let note = Parked { key, position: event.position, error: None, attempts: 0, time };
                     P::Model::park(tx, &note).await?;
-                    parked.push(note.key);
+                    taken.parked.push(note.key);
                 }
                 continue;
             }
             // The same bytes will not decode the next time either.
-            let Some(event) = decoded.map_err(|error| failed(false, Fault::Event, chain(&error)))? else { continue };
-            let applying = AssertUnwindSafe(self.projection.apply(&event, tx)).catch_unwind();
+            let unreadable = |error: DecodeError| failed(index, event, false, Fault::Event, &chain(&error));
+            if let Some(event) = decoded.map_err(unreadable)? {
+                taken.events.push(event);
+                taken.places.push(index);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Applies events one by one; the error names the event.
+    async fn apply_each(&self, tx: &mut Transaction<P>, taken: &Taken<P::Event>) -> Result<(), Failure> {
+        for (event, index) in taken.events.iter().zip(&taken.places) {
+            let applying = AssertUnwindSafe(self.projection.apply(event, tx)).catch_unwind();
             match applying.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     let error = error.into_inner();
-                    return Err(failed(true, fault::<P::Model>(&*error), chain(&*error)));
+                    return Err(failed(*index, &event.record, true, fault::<P::Model>(&*error), &chain(&*error)));
                 }
-                Err(panic) => return Err(panicked(&*panic)),
+                Err(panic) => return Err(panicked(*index, &event.record, &*panic)),
             }
         }
-        Ok(parked)
+        Ok(())
     }
+
+    /// Applies events together; tells whether that went well. If not, they are to be applied one by one, which will say
+    /// what is wrong.
+    async fn apply_all(&self, tx: &mut Transaction<P>, taken: &Taken<P::Event>) -> bool {
+        let applying = AssertUnwindSafe(self.projection.apply_all(&taken.events, tx)).catch_unwind();
+        matches!(applying.await, Ok(Ok(())))
+    }
+}
+
+/// Events that are to be applied, and what became of the others.
+struct Taken<E> {
+    events: Vec<Recorded<E>>,
+    /// The place of each of them among all events.
+    places: Vec<usize>,
+    /// The keys of those that were parked.
+    parked: Vec<String>,
+}
+
+/// A failure at an event.
+fn failed(index: usize, event: &RecordedEvent, transient: bool, fault: Fault, error: &str) -> Failure {
+    let error = format!("{}.v{} of {}: {error}", event.type_name(), event.type_version(), event.stream());
+    Failure { at: Some((index, event.position)), fault, transient, error }
+}
+
+fn panicked(index: usize, event: &RecordedEvent, panic: &(dyn Any + Send)) -> Failure {
+    failed(index, event, false, Fault::Event, &format!("the projection panicked: {}", message(panic)))
 }
 
 /// Whose fault it is that an event could not be applied.
@@ -274,9 +303,19 @@ impl<P: Projection> Instance for Bound<P> {
     ) -> Result<Vec<String>, Failure> {
         let Some(first) = events.first() else { return Ok(Vec::new()) };
         let mut tx = self.begin_with(first.position).await?;
-        let parked = self.apply_to(&mut tx, events, decoded, cursor, parking).await?;
+        let mut taken = self.take(&mut tx, events, decoded, cursor, parking).await?;
+        if P::APPLIES_ALL && taken.events.len() > 1 {
+            if self.apply_all(&mut tx, &taken).await {
+                P::Model::commit(tx, cursor).await?;
+                return Ok(taken.parked);
+            }
+            drop(tx);
+            tx = self.begin_with(first.position).await?;
+            taken = self.take(&mut tx, events, None, cursor, parking).await?;
+        }
+        self.apply_each(&mut tx, &taken).await?;
         P::Model::commit(tx, cursor).await?;
-        Ok(parked)
+        Ok(taken.parked)
     }
 
     fn decode(&self, events: &[RecordedEvent], log: Cursor) -> Decoded {
@@ -307,7 +346,8 @@ impl<P: Projection> Instance for Bound<P> {
         if !parked.iter().map(|parked| parked.position).eq(events.iter().map(|event| event.position)) {
             return Err(Failure::overtaken());
         }
-        self.apply_to(&mut tx, events, None, cursor, None).await?;
+        let taken = self.take(&mut tx, events, None, cursor, None).await?;
+        self.apply_each(&mut tx, &taken).await?;
         for event in events {
             P::Model::unpark(&mut tx, key, event.position).await?;
         }

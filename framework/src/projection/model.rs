@@ -71,6 +71,29 @@ pub trait Projection: Send + Sync + 'static {
         tx: &mut <Self::Model as ReadModel>::Tx,
     ) -> impl Future<Output = Result<(), ApplyError>> + Send;
 
+    /// Whether [`Projection::apply_all`] is there, and is to be called for the events of a transaction.
+    const APPLIES_ALL: bool = false;
+
+    /// Applies the events of one transaction together. A view in a database that writes the rows of many events with one
+    /// statement is filled and rebuilt many times as fast as one that needs a statement for each. It must come to the same rows
+    /// as [`Projection::apply`], which `replayed_twice` of the test kit checks. Set [`Projection::APPLIES_ALL`] with it.
+    ///
+    /// # Errors
+    /// [`ApplyError`]. It need not say which event is at fault: the transaction is rolled back, and the events are applied one
+    /// by one, with `apply`, which then finds it.
+    fn apply_all(
+        &self,
+        events: &[Recorded<Self::Event>],
+        tx: &mut <Self::Model as ReadModel>::Tx,
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send {
+        async move {
+            for event in events {
+                self.apply(event, tx).await?;
+            }
+            Ok(())
+        }
+    }
+
     /// What is done about an event that cannot be decoded or applied: the projection stops, unless this says that it
     /// parks the event's key. A rebuild never parks: it fails, and the live view stays as it is.
     fn on_failure(&self) -> OnFailure {

@@ -158,11 +158,13 @@ impl<P: Projection<Model = Embedded>> GivenView<P> {
     fn apply(&self, model: &Embedded, events: &[Recorded<P::Event>]) {
         let Some(last) = events.last() else { return };
         let (mut tx, _): (Tx, _) = succeed("begin", model.begin_now());
-        for recorded in events {
+        if let [recorded] = events {
             let record = &recorded.record;
             let applied = block_on(self.projection.apply(recorded, &mut tx));
             let (name, position, stream) = (record.type_name(), record.position, record.stream());
             succeed(&format!("apply {name} at position {position} of {stream}"), applied);
+        } else {
+            succeed("apply all events together", block_on(self.projection.apply_all(events, &mut tx)));
         }
         succeed("commit", Embedded::commit_now(tx, last.cursor));
     }

@@ -115,9 +115,9 @@ where
     /// # Panics
     /// When the tables cannot be made, an event cannot be applied, the rows of two replays differ, or `look` panics.
     pub async fn then<T>(self, look: impl AsyncFnOnce(&mut DB::Connection) -> T) -> T {
-        let mut view = self.replay().await;
+        let mut view = self.replay(false).await;
         if self.twice {
-            let mut again = self.replay().await;
+            let mut again = self.replay(true).await;
             let first = succeed("read the rows", DB::rows(view.connection()).await);
             let second = succeed("read the rows", DB::rows(again.connection()).await);
             assert!(
@@ -130,9 +130,13 @@ where
         look(view.connection()).await
     }
 
-    async fn replay(&self) -> Tx<DB> {
+    async fn replay(&self, together: bool) -> Tx<DB> {
         let transaction = succeed("make the tables", DB::begin(&self.options, self.tables).await);
         let mut tx = Tx { transaction, fence: Fence::new().into(), instance: 0 };
+        if together && !self.log.is_empty() {
+            succeed("apply all events together", self.projection.apply_all(&self.log, &mut tx).await);
+            return tx;
+        }
         for recorded in &self.log {
             let record = &recorded.record;
             let applied = self.projection.apply(recorded, &mut tx).await;

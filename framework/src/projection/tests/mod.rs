@@ -18,4 +18,5 @@ mod resumed;
 mod rollbacks;
 mod status;
 mod tables;
+mod together;
 mod versions;
