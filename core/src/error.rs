@@ -77,6 +77,12 @@ pub enum Invalid {
         /// How many there may be.
         limit: usize,
     },
+    /// Any other rule: of a store that is newer than this program, or of the protocol that it is reached by.
+    #[error("{why}")]
+    Other {
+        /// Which rule is broken, and by what.
+        why: String,
+    },
 }
 
 /// Why an append was not acknowledged.

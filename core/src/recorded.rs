@@ -98,6 +98,12 @@ impl RecordedEvent {
         self.body.payload()
     }
 
+    /// Its body: names, tags, metadata and payload as they are encoded.
+    #[must_use]
+    pub const fn body(&self) -> &Body {
+        &self.body
+    }
+
     /// The bytes of its body as they are encoded: names, tags, metadata and payload.
     #[must_use]
     pub fn body_bytes(&self) -> usize {

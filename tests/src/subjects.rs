@@ -13,6 +13,10 @@ use tempfile::TempDir;
 
 use crate::conformance::{self, Reopening, Reopens, Subject};
 
+mod remote;
+
+pub use remote::{Remote, ServerProcess};
+
 /// A store in memory. It keeps nothing, so that it cannot be reopened.
 #[derive(Debug, Default)]
 pub struct InMemory(MemoryStore);

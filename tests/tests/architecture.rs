@@ -23,6 +23,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("annalist-nats", &["annalist-core", "annalist"]),
     ("annalist-sql", &["annalist-core", "annalist"]),
     ("annalist-service", &["annalist-core", "annalist"]),
+    ("annalist-proto", &["annalist-core"]),
+    ("annalist-client", &["annalist-core", "annalist-proto"]),
+    ("annalist-server", &["annalist-core", "annalist-proto", "annalist-store"]),
     ("bank", &["annalist", "annalist-sql"]),
     ("orders", &["annalist", "annalist-nats"]),
 ];
@@ -40,13 +43,15 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("sqlx", &["annalist-sql"]),
     ("prometheus-client", &["annalist-metrics", "annalist-service"]),
     ("reqwest", &["annalist-service"]),
+    ("tonic", &["annalist-client", "annalist-proto", "annalist-server"]),
+    ("prost", &["annalist-proto"]),
 ];
 
 /// What the vocabulary must do without: runtimes, engines, brokers, servers.
 const NOT_IN_CORE: &[&str] = &["tokio", "rocksdb", "librocksdb-sys", "async-nats", "sqlx", "axum", "tonic", "mio"];
 
 /// Packages whose `lib.rs` declares modules in the order in which data flows: each uses only those before it.
-const ORDERED_MODULES: &[&str] = &["metrics", "store", "sql", "service"];
+const ORDERED_MODULES: &[&str] = &["metrics", "store", "sql", "service", "client", "server"];
 
 /// Most lines of a file, tests apart.
 const FILE_LINES_MAX: usize = 600;

@@ -1,0 +1,90 @@
+//! What became of an attempt that failed.
+
+use std::error::Error;
+
+use annalist_core::{AppendError, Condition, Invalid, Key, StoreError};
+use annalist_proto::Failed;
+use tonic::{Code, ConnectError, Status};
+
+/// What became of an attempt that failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The answer is no, and would be again.
+    Refused(AppendError),
+    /// Nobody took the request: nothing was done.
+    NotTaken(String),
+    /// The request was sent and there was no answer: it may have been done.
+    Lost(String),
+}
+
+impl Failure {
+    /// Of a call that asks for this under these conditions.
+    pub(crate) fn of(status: Status, conditions: &[Condition], key: Option<&Key>) -> Self {
+        let status = match Failed::of(status, conditions, key) {
+            Failed::Append(AppendError::Store(StoreError::Closed)) => {
+                return Self::NotTaken("the server is shutting down".to_owned());
+            }
+            Failed::Append(refused) => return Self::Refused(refused),
+            Failed::Other(status) => status,
+        };
+        let why = chain(&status);
+        if sources(&status).any(<dyn Error>::is::<ConnectError>) {
+            return Self::NotTaken(why);
+        }
+        match status.code() {
+            Code::InvalidArgument => Self::Refused(Invalid::Other { why: status.message().to_owned() }.into()),
+            Code::Unauthenticated
+            | Code::PermissionDenied
+            | Code::Unimplemented
+            | Code::ResourceExhausted
+            | Code::OutOfRange => Self::Refused(AppendError::Unavailable { why }),
+            _ => Self::Lost(why),
+        }
+    }
+
+    /// Of a call that appends nothing.
+    pub(crate) fn of_reading(status: Status) -> Self {
+        Self::of(status, &[], None)
+    }
+
+    /// An answer that cannot be understood.
+    pub(crate) fn incomprehensible(why: &dyn std::fmt::Display) -> Self {
+        let why =
+            format!("the server's answer cannot be understood ({why}); use a client that is as new as the server");
+        Self::Refused(AppendError::Unavailable { why })
+    }
+
+    /// As an error of reading.
+    pub(crate) fn into_store_error(self) -> StoreError {
+        match self {
+            Self::Refused(AppendError::Store(error)) => error,
+            Self::Refused(AppendError::Invalid(invalid)) => invalid.into(),
+            Self::Refused(AppendError::Unavailable { why }) | Self::NotTaken(why) | Self::Lost(why) => {
+                StoreError::Unavailable { why }
+            }
+            Self::Refused(other) => StoreError::Unavailable { why: other.to_string() },
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+fn sources(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(status.source(), |error: &&(dyn Error + 'static)| (*error).source())
+}
+
+/// What a status says, with all its causes: "transport error" alone helps nobody.
+fn chain(status: &Status) -> String {
+    let mut text = if status.message().is_empty() { status.code().description() } else { status.message() }.to_owned();
+    for source in sources(status) {
+        let source = source.to_string();
+        if !text.ends_with(&source) {
+            text = format!("{text}: {source}");
+        }
+    }
+    text
+}

@@ -1,0 +1,23 @@
+//! A store that runs as a server, used as if it were embedded.
+//!
+//! [`RemoteStore`] implements the ports of `annalist-core` over the protocol `annalist.v1`. It connects when it is first used,
+//! connects again when the connection breaks, repeats what may be repeated, and goes on with reads and subscriptions where
+//! they broke off, without a gap or a repetition. `docs/server.md` in the repository says what it does when.
+
+mod limits;
+mod options;
+
+mod budget;
+mod failure;
+mod pause;
+
+mod remote;
+
+mod read;
+mod subscription;
+
+mod store;
+
+pub use options::RemoteOptions;
+pub use remote::AddressError;
+pub use store::RemoteStore;

@@ -1,0 +1,40 @@
+//! Every default and every bound of a client, with its reason.
+
+use std::time::Duration;
+
+/// How long a connection may take to be made. In a data centre it takes milliseconds; a machine that is gone takes for ever.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a call may take, repetitions included: long enough for a server to be started again, short enough that somebody
+/// still waits for the answer.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest pause before the second attempt; it doubles with each further one. The pause itself is drawn from its half up to
+/// that, so that those who failed together do not come back together.
+pub(crate) const PAUSE_FIRST: Duration = Duration::from_millis(20);
+/// The longest pause before an attempt: how long after its start a server may be found at the latest.
+pub(crate) const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Repetitions for each hundred calls, and a second besides, that a client makes of what the server may have received: a
+/// server that is in trouble is asked a fifth more at most.
+pub(crate) const REPEAT_PERCENT: u32 = 20;
+/// See [`REPEAT_PERCENT`].
+pub(crate) const REPEATS_PER_SECOND: u32 = 10;
+/// Most repetitions that can be saved up: what may be in flight when a server dies, so that all of it is repeated.
+pub(crate) const REPEATS_MAX: u32 = 1024;
+
+/// What the server may send of one stream before it is taken, in bytes. At a round trip of 10 ms it is 200 MB/s.
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
+/// What it may send of all streams together: as much as HTTP/2 can say. The window of each stream is the bound; if those who
+/// do not take their events could use up this one, everybody would wait for them.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
+
+/// Largest headers of an answer, in bytes. Errors travel in them.
+pub(crate) const HEADER_BYTES_MAX: u32 = 64 * 1024;
+
+/// How often an open connection is tested, and how long the answer may take: a server that vanished without a word is found
+/// out within the two together.
+pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// See [`KEEP_ALIVE_INTERVAL`].
+pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,167 @@
+//! The connection, and how a call is repeated.
+
+use std::{fmt, time::Duration};
+
+use annalist_core::StoreError;
+use annalist_proto::{
+    MESSAGE_BYTES_MAX,
+    v1::{
+        checkpoints_client::CheckpointsClient, event_store_client::EventStoreClient, snapshots_client::SnapshotsClient,
+    },
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout_at},
+};
+use tonic::{
+    Request, Response, Status,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{budget::Budget, failure::Failure, limits, options::RemoteOptions, pause::Pauses};
+
+/// The address of a server cannot be one.
+#[derive(Debug, thiserror::Error)]
+#[error("`{address}` is not the address of a server ({why}); write `http://host:port`")]
+pub struct AddressError {
+    address: String,
+    why: String,
+}
+
+/// The server, as seen from here.
+pub(crate) struct Remote {
+    address: String,
+    channel: Channel,
+    options: RemoteOptions,
+    budget: Budget,
+    closed: watch::Sender<bool>,
+}
+
+/// Whether a request may be sent again that the server may have received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Again {
+    /// It changes nothing, or is recorded once.
+    Harmless,
+    /// It might be done twice.
+    Never,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    pub(crate) fn new(address: &str, options: RemoteOptions) -> Result<Self, AddressError> {
+        let wrong = |why: String| AddressError { address: address.to_owned(), why };
+        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|error| wrong(error.to_string()))?;
+        match endpoint.uri().scheme_str() {
+            Some("http") if endpoint.uri().host().is_some() => {}
+            Some("https") => return Err(wrong("TLS is not spoken yet".to_owned())),
+            _ => return Err(wrong("it does not begin with `http://`".to_owned())),
+        }
+        let endpoint = endpoint
+            .connect_timeout(options.connect_timeout)
+            .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+            .http2_max_header_list_size(limits::HEADER_BYTES_MAX)
+            .http2_keep_alive_interval(limits::KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(limits::KEEP_ALIVE_TIMEOUT)
+            .keep_alive_while_idle(true);
+        let channel = endpoint.connect_lazy();
+        Ok(Self {
+            address: address.to_owned(),
+            channel,
+            options,
+            budget: Budget::new(),
+            closed: watch::Sender::new(false),
+        })
+    }
+
+    pub(crate) fn events(&self) -> EventStoreClient<Channel> {
+        EventStoreClient::new(self.channel.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(crate) fn snapshots(&self) -> SnapshotsClient<Channel> {
+        SnapshotsClient::new(self.channel.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(crate) fn checkpoints(&self) -> CheckpointsClient<Channel> {
+        CheckpointsClient::new(self.channel.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// What a future comes to, unless the client is closed before.
+    pub(crate) async fn while_open<T>(&self, future: impl Future<Output = T>) -> Result<T, StoreError> {
+        let mut closed = self.closed.subscribe();
+        tokio::select! {
+            biased;
+            _ = closed.wait_for(|closed| *closed) => Err(StoreError::Closed),
+            value = future => Ok(value),
+        }
+    }
+
+    /// Asks until there is an answer, it may not be asked again, or the time is over.
+    pub(crate) async fn call<Q, A, F>(
+        &self,
+        request: Q,
+        again: Again,
+        failure: impl Fn(Status) -> Failure,
+        attempt: impl Fn(Request<Q>) -> F,
+    ) -> Result<A, Failure>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let deadline = Instant::now() + self.options.call_timeout;
+        let mut pauses = Pauses::default();
+        // Once a request may have been taken, no later failure can say that nothing was done.
+        let mut lost = None;
+        self.budget.earn();
+        loop {
+            let mut asked = Request::new(request.clone());
+            asked.set_timeout(deadline.saturating_duration_since(Instant::now()));
+            let answer = self.while_open(timeout_at(deadline, attempt(asked))).await?;
+            let (may_repeat, why) = match answer {
+                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                Ok(Err(status)) => match failure(status) {
+                    Failure::Refused(error) => return Err(Failure::Refused(error)),
+                    Failure::NotTaken(why) => (true, why),
+                    Failure::Lost(why) => {
+                        lost = Some(why.clone());
+                        (again == Again::Harmless && self.budget.spend(), why)
+                    }
+                },
+                Err(_) => {
+                    let why = format!("{} did not answer in time", self.address);
+                    return Err(lost.map_or(Failure::Lost(why), Failure::Lost));
+                }
+            };
+            let pause = pauses.next();
+            if !may_repeat || Instant::now() + pause >= deadline {
+                return Err(lost.map_or(Failure::NotTaken(why), Failure::Lost));
+            }
+            tracing::debug!(address = self.address, why, "asking again");
+            self.pause(pause).await?;
+        }
+    }
+
+    /// Waits, unless the client is closed.
+    pub(crate) async fn pause(&self, pause: Duration) -> Result<(), StoreError> {
+        self.while_open(sleep(pause)).await
+    }
+}

@@ -1,0 +1,54 @@
+//! The services `Snapshots` and `Checkpoints`.
+
+use annalist_core::{Checkpoints, Invalid, Snapshot, Snapshots, StreamId};
+use annalist_proto::v1;
+use annalist_store::Store;
+use async_trait::async_trait;
+use tonic::{Request, Response, Status};
+
+use super::{invalid, unread};
+
+/// What stands beside the log, as services.
+#[derive(Clone)]
+pub(super) struct Caches {
+    pub(super) store: Store,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn stream(name: String) -> Result<StreamId, Status> {
+    StreamId::new(name).map_err(invalid)
+}
+
+#[async_trait]
+impl v1::snapshots_server::Snapshots for Caches {
+    async fn load(&self, request: Request<v1::LoadSnapshotRequest>) -> Answer<v1::LoadSnapshotResponse> {
+        let stream = stream(request.into_inner().stream)?;
+        let snapshot = Snapshots::load(&self.store, &stream).await.map_err(|error| unread(&error))?;
+        Ok(Response::new(v1::LoadSnapshotResponse { snapshot: snapshot.map(Into::into) }))
+    }
+
+    async fn save(&self, request: Request<v1::SaveSnapshotRequest>) -> Answer<v1::SaveSnapshotResponse> {
+        let v1::SaveSnapshotRequest { stream: name, snapshot } = request.into_inner();
+        let missing = || invalid(Invalid::Other { why: "the snapshot is missing; set it".to_owned() });
+        let snapshot = Snapshot::try_from(snapshot.ok_or_else(missing)?).map_err(invalid)?;
+        let saved = Snapshots::save(&self.store, &stream(name)?, snapshot).await;
+        saved.map_err(|error| unread(&error))?;
+        Ok(Response::new(v1::SaveSnapshotResponse {}))
+    }
+}
+
+#[async_trait]
+impl v1::checkpoints_server::Checkpoints for Caches {
+    async fn load(&self, request: Request<v1::LoadCheckpointRequest>) -> Answer<v1::LoadCheckpointResponse> {
+        let name = request.into_inner().name;
+        let note = Checkpoints::load(&self.store, &name).await.map_err(|error| unread(&error))?;
+        Ok(Response::new(v1::LoadCheckpointResponse { note }))
+    }
+
+    async fn save(&self, request: Request<v1::SaveCheckpointRequest>) -> Answer<v1::SaveCheckpointResponse> {
+        let v1::SaveCheckpointRequest { name, note } = request.into_inner();
+        Checkpoints::save(&self.store, &name, note).await.map_err(|error| unread(&error))?;
+        Ok(Response::new(v1::SaveCheckpointResponse {}))
+    }
+}

@@ -1,0 +1,55 @@
+//! The services of `annalist.v1`.
+
+mod caches;
+mod events;
+mod streams;
+
+use std::sync::Arc;
+
+use annalist_core::{AppendError, EventStore, Invalid, StoreError};
+use annalist_proto::{
+    MESSAGE_BYTES_MAX, append_status, store_status,
+    v1::{
+        checkpoints_server::CheckpointsServer, event_store_server::EventStoreServer, snapshots_server::SnapshotsServer,
+    },
+};
+use annalist_store::Store;
+use tonic::{Status, service::RoutesBuilder};
+
+use crate::stopping::Stopping;
+
+/// Adds the services to others.
+pub(crate) fn add(routes: &mut RoutesBuilder, store: &Store, stopping: &Stopping) {
+    let events = events::Events { store: Arc::new(store.clone()), stopping: stopping.clone() };
+    let caches = caches::Caches { store: store.clone() };
+    routes
+        .add_service(
+            EventStoreServer::new(events)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            SnapshotsServer::new(caches.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            CheckpointsServer::new(caches)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        );
+}
+
+type Events = Arc<dyn EventStore>;
+
+fn refused(error: &AppendError) -> Status {
+    append_status(error)
+}
+
+fn unread(error: &StoreError) -> Status {
+    store_status(error)
+}
+
+fn invalid(invalid: Invalid) -> Status {
+    store_status(&StoreError::Invalid(invalid))
+}

@@ -1,0 +1,23 @@
+//! The store as a server: the protocol `annalist.v1` over gRPC.
+//!
+//! [`Server::start`] opens a store and listens; [`Running`] is what runs then, until it is told to end. `docs/server.md` in the
+//! repository says what it promises, `annalist-proto` what it speaks. [`serve`] is all of it as a command.
+
+mod limits;
+mod options;
+
+mod health;
+mod stopping;
+
+mod grpc;
+
+mod connections;
+mod deadline;
+
+mod server;
+
+mod command;
+
+pub use command::{Arguments, serve};
+pub use options::ServerOptions;
+pub use server::{Running, Server, ServerError};

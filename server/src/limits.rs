@@ -1,0 +1,38 @@
+//! Every default and every bound of a server, with its reason.
+
+use std::time::Duration;
+
+/// Most connections. A client opens a few; each costs some tens of kilobytes. Those beyond wait to be accepted.
+pub(crate) const CONNECTIONS_MAX: usize = 1024;
+
+/// Most requests of one connection at a time, subscriptions included. Those beyond wait at the client.
+pub(crate) const REQUESTS_PER_CONNECTION_MAX: u32 = 1024;
+
+/// Most requests of one connection that were given up before they were looked at. A client that drops futures gives up many;
+/// beyond this the connection is taken for an attack and closed, with everything else on it.
+pub(crate) const RESETS_PENDING_MAX: usize = REQUESTS_PER_CONNECTION_MAX as usize;
+
+/// What a client may send of one request before it is taken, in bytes: an append of the usual size goes in one piece.
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What it may send of all requests together, in bytes.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Most bytes of events in one message, unless one event alone is larger. Large enough that framing costs nothing, small enough
+/// that a slow reader holds up little memory.
+pub(crate) const BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// How often an idle connection is tested, and how long the answer may take: a client that vanished without a word holds its
+/// subscriptions no longer than the two together.
+pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// See [`KEEP_ALIVE_INTERVAL`].
+pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long requests in flight may take once the server is told to end; then they are cut off, and clients ask again. With
+/// closing the store it stays below the 30 s of grace that Kubernetes gives.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// How often the store is asked how it is, for those who watch the health service. Asking costs nothing.
+pub(crate) const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long to wait after a connection could not be accepted: usually there are no more file descriptors.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
