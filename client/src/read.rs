@@ -9,7 +9,7 @@ use tonic::{Response, Streaming};
 
 use crate::{
     failure::Failure,
-    remote::{Again, Remote},
+    remote::{Again, Remote, streamed},
 };
 
 type Resuming = std::pin::Pin<Box<dyn Future<Output = Result<Begun, StoreError>> + Send>>;
@@ -32,7 +32,7 @@ pub(crate) async fn begin(remote: &Arc<Remote>, read: Read) -> Result<Box<dyn Ba
 
 async fn ask(remote: &Remote, read: Read) -> Result<Begun, StoreError> {
     let attempt = |request| async move {
-        let mut stream = remote.events().read(request).await?.into_inner();
+        let mut stream = remote.events().read(streamed(request)).await?.into_inner();
         // The first message belongs to the attempt: until it is there, nothing was said.
         let first = stream.message().await?.unwrap_or_default();
         Ok(Response::new((first, stream)))

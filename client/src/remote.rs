@@ -37,6 +37,12 @@ pub(crate) struct Remote {
     closed: watch::Sender<bool>,
 }
 
+/// A request that is answered by a stream: its deadline is for the first message, which only this end can tell.
+pub(crate) fn streamed<T>(mut request: Request<T>) -> Request<T> {
+    request.metadata_mut().remove("grpc-timeout");
+    request
+}
+
 /// Whether a request may be sent again that the server may have received.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Again {

@@ -19,7 +19,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("annalist-metrics", &[]),
     ("annalist-memory", &["annalist-core"]),
     ("annalist-store", &["annalist-core", "annalist-metrics"]),
-    ("annalist", &["annalist-core", "annalist-macros", "annalist-memory", "annalist-metrics", "annalist-store"]),
+    (
+        "annalist",
+        &[
+            "annalist-client",
+            "annalist-core",
+            "annalist-macros",
+            "annalist-memory",
+            "annalist-metrics",
+            "annalist-store",
+        ],
+    ),
     ("annalist-nats", &["annalist-core", "annalist"]),
     ("annalist-sql", &["annalist-core", "annalist"]),
     ("annalist-service", &["annalist-core", "annalist"]),

@@ -53,8 +53,15 @@ impl Bank {
     /// # Errors
     /// When something of it does not open.
     pub async fn open(data: &Path) -> Result<Self, Failure> {
+        Self::on(Store::embedded(data)?, data).await
+    }
+
+    /// The bank on any store; the statement is kept in a folder.
+    ///
+    /// # Errors
+    /// As [`Bank::open`].
+    pub async fn on(store: Store, data: &Path) -> Result<Self, Failure> {
         let statement = Sqlite::open::<Statement>(data.join("statement"), Statement::TABLES).await?;
-        let store = Store::embedded(data)?;
         let app = Self::wiring(store, statement.clone()).start().await?;
         Ok(Self { app, statement })
     }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use annalist::Store;
 use bank::{Bank, Failure, Outcome};
 use clap::{Parser, Subcommand};
 
@@ -12,6 +13,9 @@ struct Arguments {
     /// Where the accounts are kept.
     #[arg(long, env = "BANK_DATA", default_value = "target/bank")]
     data: PathBuf,
+    /// The server that keeps the events, such as `http://127.0.0.1:2665`; by default they are kept with the accounts.
+    #[arg(long, env = "BANK_SERVER")]
+    server: Option<String>,
     #[command(subcommand)]
     order: Order,
 }
@@ -47,7 +51,10 @@ async fn main() -> Result<(), String> {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let bank = Bank::open(&arguments.data).await?;
+    let bank = match &arguments.server {
+        None => Bank::open(&arguments.data).await?,
+        Some(address) => Bank::on(Store::remote(address)?, &arguments.data).await?,
+    };
     let served = serve(&bank, arguments.order).await;
     bank.close().await?;
     served

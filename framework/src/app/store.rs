@@ -82,6 +82,33 @@ impl Store {
         })
     }
 
+    /// The store that a server keeps, at an address such as `http://127.0.0.1:2665`. Must be called within a Tokio runtime; it
+    /// connects when it is first used.
+    ///
+    /// Embedded views are kept in memory and filled by a replay at each start; to keep them in a folder of this machine, use
+    /// [`Store::new`] with a `KeyValue` of `annalist-store`, or keep read models in SQL.
+    ///
+    /// # Errors
+    /// [`AddressError`](crate::AddressError) when the address cannot be one.
+    #[cfg(feature = "remote")]
+    pub fn remote(address: &str) -> Result<Self, crate::AddressError> {
+        Self::remote_with(address, crate::RemoteOptions::default())
+    }
+
+    /// [`Store::remote`] with other options.
+    ///
+    /// # Errors
+    /// As [`Store::remote`].
+    #[cfg(feature = "remote")]
+    pub fn remote_with(address: &str, options: crate::RemoteOptions) -> Result<Self, crate::AddressError> {
+        let store = annalist_client::RemoteStore::connect_with(address, options)?;
+        let ports = Self::new(store.clone(), Arc::new(crate::projection::MemoryKeyValue::new()));
+        Ok(ports.on_close(move || {
+            store.close();
+            Box::pin(std::future::ready(Ok(())))
+        }))
+    }
+
     /// A store made of any implementation of the ports, with embedded views in `views`. An app closes it only as
     /// [`Store::on_close`] says.
     #[must_use]

@@ -68,7 +68,7 @@ impl ServerProcess {
     ///
     /// # Panics
     /// When it cannot be killed.
-    pub fn kill(mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it is dead");
     }
