@@ -37,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("annalist-client", &["annalist-core", "annalist-proto"]),
     ("annalist-server", &["annalist-core", "annalist-proto", "annalist-store"]),
     ("bank", &["annalist", "annalist-sql"]),
-    ("orders", &["annalist", "annalist-nats"]),
+    ("orders", &["annalist", "annalist-nats", "annalist-service", "annalist-sql"]),
 ];
 
 /// What any package may use in its tests besides: the stores to test with, and the face that derived code is written for.

@@ -1,47 +1,14 @@
-//! What other services may know: the public integration events, a contract of its own.
+//! What becomes of an order's events in public: its part of [`contracts`](crate::contracts).
 //!
-//! Domain events can change with the domain; these change only by a new version beside the old one.
+//! Domain events can change with the domain; what is public changes only by a new version beside the old one.
 
 use annalist::{
-    Recorded,
+    EventSet, Recorded,
     outbox::{IntegrationEvent, MapError, Message, PublishError, Publisher, Tail},
 };
 use async_trait::async_trait;
-use serde::Serialize;
 
-use crate::domain::{Customer, Date, OrderEvent};
-
-const ORDER_PLACED: &str = "orders.order-placed.v1";
-const ORDER_PAID: &str = "orders.order-paid.v1";
-const ORDER_SHIPPED: &str = "orders.order-shipped.v1";
-
-/// All public types. They never change.
-pub const PUBLIC_TYPES: &[&str] = &[ORDER_PLACED, ORDER_PAID, ORDER_SHIPPED];
-
-#[derive(Serialize)]
-struct OrderPlacedV1<'a> {
-    order: &'a str,
-    customer: Customer,
-    date: Date,
-    cds: u32,
-    total_cents: u64,
-}
-
-#[derive(Serialize)]
-struct OrderPaidV1<'a> {
-    order: &'a str,
-    customer: Customer,
-    date: Date,
-    amount_cents: u64,
-}
-
-#[derive(Serialize)]
-struct OrderShippedV1<'a> {
-    order: &'a str,
-    customer: Customer,
-    date: Date,
-    cds: u32,
-}
+use crate::{contracts::OrdersPublic, domain::OrderEvent};
 
 /// What a domain event tells the world.
 ///
@@ -49,21 +16,24 @@ struct OrderShippedV1<'a> {
 /// [`MapError`] when it cannot be written as JSON.
 pub fn public_events(recorded: &Recorded<OrderEvent>) -> Result<Vec<IntegrationEvent>, MapError> {
     let stream = recorded.record.stream_id();
-    let order = stream.identifier();
-    let public = match recorded.event {
-        OrderEvent::Placed { customer, date, cds, total } => IntegrationEvent::json(
-            ORDER_PLACED,
-            order,
-            &OrderPlacedV1 { order, customer, date, cds, total_cents: total.0 },
-        ),
+    let order = stream.identifier().to_owned();
+    let public = match recorded.event.clone() {
+        OrderEvent::Placed { customer, date, cds, total } => {
+            OrdersPublic::OrderPlaced { order, customer, date, cds, total_cents: total.0 }
+        }
         OrderEvent::Paid { customer, date, amount } => {
-            IntegrationEvent::json(ORDER_PAID, order, &OrderPaidV1 { order, customer, date, amount_cents: amount.0 })
+            OrdersPublic::OrderPaid { order, customer, date, amount_cents: amount.0 }
         }
-        OrderEvent::Shipped { customer, date, cds } => {
-            IntegrationEvent::json(ORDER_SHIPPED, order, &OrderShippedV1 { order, customer, date, cds })
-        }
+        OrderEvent::Shipped { customer, date, cds } => OrdersPublic::OrderShipped { order, customer, date, cds },
+        OrderEvent::Cancelled { customer, why } => OrdersPublic::OrderCancelled { order, customer, why },
     };
-    Ok(vec![public?])
+    Ok(vec![IntegrationEvent::of(&public, stream.identifier())?])
+}
+
+/// The types of the integration events of a set, as they are published: `name.vN`.
+#[must_use]
+pub fn public_types<E: EventSet>() -> Vec<String> {
+    E::TYPES.iter().map(|(name, version)| format!("{name}.v{version}")).collect()
 }
 
 /// The place of NATS when there is none: nothing is ever published, and the relay counts what waits.

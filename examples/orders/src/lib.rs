@@ -7,6 +7,7 @@ pub mod domain;
 pub mod figures;
 pub mod read_models;
 
+pub mod contracts;
 pub mod integration;
 pub mod nats_server;
 
@@ -21,3 +22,7 @@ pub mod shop;
 pub mod fulfilment;
 
 pub mod run;
+
+pub mod services;
+
+pub mod fleet;

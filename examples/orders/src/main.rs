@@ -1,17 +1,19 @@
-//! The program: `orders import`, `orders rebuild`, `orders report`, `orders fulfil`.
+//! The program: `orders import`, `orders rebuild`, `orders report`, `orders fulfil`; and `orders serve`, for each service.
 
 use std::{
     error::Error,
     fmt::Write as _,
     io::{self, IsTerminal, Write},
     num::NonZeroUsize,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
+use annalist_service::init_logs;
 use clap::{Parser, Subcommand, ValueEnum};
 use orders::{
     run::{self, Ended},
+    services::Serve,
     shop::Nats,
 };
 use tokio::{
@@ -36,6 +38,15 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Job(Job),
+    /// Be one of the services of the shop
+    #[command(subcommand)]
+    Serve(Serve),
+}
+
+#[derive(Subcommand)]
+enum Job {
     /// Import a file of orders; what was imported before is not imported again
     Import {
         /// A CSV file, gzipped or not, with the columns customer,date,cds,dollars [default: the bundled file]
@@ -72,26 +83,14 @@ enum Switch {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Args { dir, command } = Args::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    let colours = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
-    let ended = async {
-        let stop = listen()?;
-        match command {
-            Command::Import { file, in_flight, nats_url, nats } => {
-                let nats = match (nats, nats_url.filter(|url| !url.is_empty())) {
-                    (Switch::Off, _) => Nats::Off,
-                    (Switch::On, Some(url)) => Nats::At(url),
-                    (Switch::On, None) => Nats::Local,
-                };
-                run::import_file(&dir, file, in_flight, nats, stop).await
-            }
-            Command::Rebuild => run::rebuild(&dir, stop).await,
-            Command::Report => run::report(&dir).await,
-            Command::Fulfil { orders } => run::fulfil(&dir, orders).await,
+    let ended = match command {
+        Command::Serve(service) => {
+            init_logs();
+            service.run(&dir).await.map(|()| Ended::Done)
         }
+        Command::Job(job) => run_job(&dir, job).await,
     };
-    match ended.await {
+    match ended {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::BadRows) => ExitCode::from(3),
         Ok(Ended::EventsWait) => ExitCode::from(4),
@@ -106,6 +105,26 @@ async fn main() -> ExitCode {
             _ = writeln!(io::stderr(), "{text}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run_job(dir: &Path, job: Job) -> Result<Ended, Box<dyn Error>> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+    let stop = listen()?;
+    match job {
+        Job::Import { file, in_flight, nats_url, nats } => {
+            let nats = match (nats, nats_url.filter(|url| !url.is_empty())) {
+                (Switch::Off, _) => Nats::Off,
+                (Switch::On, Some(url)) => Nats::At(url),
+                (Switch::On, None) => Nats::Local,
+            };
+            run::import_file(dir, file, in_flight, nats, stop).await
+        }
+        Job::Rebuild => run::rebuild(dir, stop).await,
+        Job::Report => run::report(dir).await,
+        Job::Fulfil { orders } => run::fulfil(dir, orders).await,
     }
 }
 

@@ -80,6 +80,14 @@ impl NatsServer {
     /// # Errors
     /// [`NatsServerError`] when it cannot be found or started.
     pub async fn start(dir: &Path) -> Result<Self, NatsServerError> {
+        Self::start_at(dir, None).await
+    }
+
+    /// The same, on a port that stays: for those who know no other.
+    ///
+    /// # Errors
+    /// As [`NatsServer::start`].
+    pub async fn start_at(dir: &Path, port_number: Option<u16>) -> Result<Self, NatsServerError> {
         let binary = find_binary().ok_or(NatsServerError::NotInstalled)?;
         let not_dir = |source| NatsServerError::Dir { dir: dir.to_owned(), source };
         let open_lock = || File::options().create(true).append(true).open(dir.join("lock")).map_err(not_dir);
@@ -88,7 +96,7 @@ impl NatsServer {
         let child = match held.try_lock() {
             Ok(()) => {
                 forget_ports(dir).map_err(not_dir)?;
-                let spawned = command(&binary, dir, held).spawn();
+                let spawned = command(&binary, dir, port_number, held).spawn();
                 Some(spawned.map_err(|source| NatsServerError::Spawn { binary: binary.clone(), source })?)
             }
             Err(TryLockError::WouldBlock) => None,
@@ -98,6 +106,14 @@ impl NatsServer {
         match timeout(PATIENCE, port(dir, &lock)).await {
             Ok(Some((url, pid))) => Ok(Self { url, pid, binary, lock, child }),
             Ok(None) | Err(_) => Err(NatsServerError::NotStarted { log: dir.join(LOG) }),
+        }
+    }
+
+    /// Ends the server where it is, as a crash would, if it is one that was started here.
+    pub async fn kill(self) {
+        if let Some(mut child) = self.child {
+            // An error says that it has ended already.
+            _ = child.kill().await;
         }
     }
 
@@ -126,9 +142,10 @@ impl NatsServer {
 }
 
 /// A process group of its own keeps a Ctrl-C for this program away from the server: it is needed to the end.
-fn command(binary: &Path, dir: &Path, lock: File) -> Command {
+fn command(binary: &Path, dir: &Path, port: Option<u16>, lock: File) -> Command {
     let mut command = Command::new(binary);
-    command.args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream"]);
+    let port = port.map_or_else(|| "-1".to_owned(), |port| port.to_string());
+    command.args(["--addr", "127.0.0.1", "--jetstream", "--port"]).arg(port);
     command.arg("--store_dir").arg(dir).arg("--ports_file_dir").arg(dir).arg("--log").arg(dir.join(LOG));
     command.stdin(lock).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     command

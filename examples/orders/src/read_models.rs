@@ -46,7 +46,7 @@ impl Projection for Sales {
                 tx.update(&TOTALS, &(), |totals| totals.revenue = totals.revenue.plus(amount))?;
                 tx.update(&REVENUE, &Month::of(date), |revenue| *revenue = revenue.plus(amount))?;
             }
-            OrderEvent::Shipped { .. } => {}
+            OrderEvent::Shipped { .. } | OrderEvent::Cancelled { .. } => {}
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Projection for Customers {
                 tx.put(&TOP, &(Descending(bought.paid), customer), &())?;
                 tx.put(&BOUGHT, &customer, &bought)?;
             }
-            OrderEvent::Shipped { .. } => {}
+            OrderEvent::Shipped { .. } | OrderEvent::Cancelled { .. } => {}
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Projection for OpenOrders {
             OrderEvent::Paid { customer, amount, .. } => {
                 tx.put(&OPEN, &order, &OpenOrder { customer, total: amount, paid: true })?;
             }
-            OrderEvent::Shipped { .. } => tx.delete(&OPEN, &order)?,
+            OrderEvent::Shipped { .. } | OrderEvent::Cancelled { .. } => tx.delete(&OPEN, &order)?,
         }
         Ok(())
     }

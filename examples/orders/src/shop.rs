@@ -14,9 +14,10 @@ use annalist_nats::{Jetstream, published};
 use tokio::time::timeout;
 
 use crate::{
+    contracts::OrdersPublic,
     domain::{Order, Pay, Place, Ship},
     figures::Figures,
-    integration::{Offline, PUBLIC_TYPES, public_events},
+    integration::{Offline, public_events, public_types},
     nats_server::{NatsServer, NatsServerError},
     progress::Progress,
     read_models::{Customers, OpenOrders, Sales},
@@ -183,5 +184,5 @@ fn outbox(url: Option<&str>) -> Outbox {
         Some(_) => Outbox::new(jetstream),
         None => Outbox::new(Offline { name: jetstream.name() }),
     };
-    PUBLIC_TYPES.iter().fold(outbox.map_events(public_events), |outbox, public| outbox.publishes(*public))
+    public_types::<OrdersPublic>().into_iter().fold(outbox.map_events(public_events), Outbox::publishes)
 }

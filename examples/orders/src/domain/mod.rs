@@ -3,7 +3,7 @@
 mod order;
 mod values;
 
-pub use order::{Order, OrderEvent, OrderRejected, Pay, Place, Ship};
+pub use order::{Cancel, Order, OrderEvent, OrderRejected, Pay, Place, Ship, Take};
 pub use values::{Cents, Customer, Date, Month, NotA, OrderId, parse_date};
 
 #[cfg(test)]

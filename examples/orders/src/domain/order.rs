@@ -1,6 +1,6 @@
-//! An order: it is placed, then paid, then shipped, each once.
+//! An order: it is placed, then paid, then shipped, each once; or cancelled.
 
-use annalist::{Aggregate, Command, Context, Decide, Decision, Event, State, emit, ensure};
+use annalist::{Aggregate, Command, Context, Decide, Decision, Event, State, emit, ensure, nothing};
 use serde::{Deserialize, Serialize};
 
 use super::values::{Cents, Customer, Date, OrderId};
@@ -42,6 +42,15 @@ pub enum OrderEvent {
         /// How many CDs.
         cds: u32,
     },
+    /// Nothing comes of it.
+    #[event(name = "order-cancelled")]
+    Cancelled {
+        /// Who ordered.
+        #[event(tag)]
+        customer: Customer,
+        /// Why.
+        why: String,
+    },
 }
 
 /// What a decision must know of an order.
@@ -68,6 +77,8 @@ pub enum Order {
     },
     /// Done.
     Shipped,
+    /// Nothing came of it.
+    Cancelled,
 }
 
 impl State for Order {
@@ -78,6 +89,7 @@ impl State for Order {
             (_, &OrderEvent::Placed { customer, cds, total, .. }) => Self::Placed { customer, cds, total },
             (Self::Placed { customer, cds, .. }, OrderEvent::Paid { .. }) => Self::Paid { customer, cds },
             (_, OrderEvent::Shipped { .. }) => Self::Shipped,
+            (_, OrderEvent::Cancelled { .. }) => Self::Cancelled,
             (unchanged, OrderEvent::Paid { .. }) => unchanged,
         }
     }
@@ -116,6 +128,9 @@ pub enum OrderRejected {
     /// An order is shipped once.
     #[error("the order was shipped before")]
     ShippedBefore,
+    /// What was cancelled stays so.
+    #[error("the order was cancelled before")]
+    CancelledBefore,
 }
 
 /// Place the order.
@@ -163,6 +178,7 @@ impl Decide<Pay> for Order {
         match *self {
             Self::New => Err(OrderRejected::NotPlaced),
             Self::Paid { .. } | Self::Shipped => Err(OrderRejected::PaidBefore),
+            Self::Cancelled => Err(OrderRejected::CancelledBefore),
             Self::Placed { customer, total, .. } => {
                 ensure!(amount == total, OrderRejected::WrongAmount { due: total, offered: amount });
                 Ok(emit(OrderEvent::Paid { customer, date, amount }))
@@ -189,6 +205,50 @@ impl Decide<Ship> for Order {
             Self::Placed { .. } => Err(OrderRejected::NotPaid),
             Self::Paid { customer, cds } => Ok(emit(OrderEvent::Shipped { customer, date: command.date, cds })),
             Self::Shipped => Err(OrderRejected::ShippedBefore),
+            Self::Cancelled => Err(OrderRejected::CancelledBefore),
+        }
+    }
+}
+
+/// Take the order in hand: it waits for its money. Nothing changes.
+#[derive(Command, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[command(name = "take-order")]
+pub struct Take {}
+
+impl Decide<Take> for Order {
+    type Rejection = OrderRejected;
+    type Reply = ();
+
+    fn decide(&self, _: &Take, _: &Context) -> Result<Decision<OrderEvent>, OrderRejected> {
+        match self {
+            Self::New => Err(OrderRejected::NotPlaced),
+            Self::Placed { .. } => Ok(nothing()),
+            Self::Paid { .. } => Err(OrderRejected::PaidBefore),
+            Self::Shipped => Err(OrderRejected::ShippedBefore),
+            Self::Cancelled => Err(OrderRejected::CancelledBefore),
+        }
+    }
+}
+
+/// Cancel the order. Once it is paid it is too late.
+#[derive(Command, Clone, Debug, Serialize, Deserialize)]
+#[command(name = "cancel-order")]
+pub struct Cancel {
+    /// Why.
+    pub why: String,
+}
+
+impl Decide<Cancel> for Order {
+    type Rejection = OrderRejected;
+    type Reply = ();
+
+    fn decide(&self, command: &Cancel, _: &Context) -> Result<Decision<OrderEvent>, OrderRejected> {
+        match *self {
+            Self::New => Err(OrderRejected::NotPlaced),
+            Self::Placed { customer, .. } => Ok(emit(OrderEvent::Cancelled { customer, why: command.why.clone() })),
+            Self::Paid { .. } => Err(OrderRejected::PaidBefore),
+            Self::Shipped => Err(OrderRejected::ShippedBefore),
+            Self::Cancelled => Ok(nothing()),
         }
     }
 }

@@ -1,6 +1,6 @@
 use annalist::testing::given;
 
-use super::{Cents, Customer, Date, Month, Order, OrderEvent, OrderRejected, Pay, Place, Ship, parse_date};
+use super::{Cancel, Cents, Customer, Date, Month, Order, OrderEvent, OrderRejected, Pay, Place, Ship, parse_date};
 
 const TOTAL: Cents = Cents(1177);
 
@@ -40,6 +40,20 @@ fn an_order_may_cost_nothing_but_has_a_cd() {
     let free = OrderEvent::Placed { customer: customer(), date: day(), cds: 1, total: Cents(0) };
     given::<Order>([]).when(place(1, Cents(0))).then_emits([free]);
     given::<Order>([]).when(place(0, TOTAL)).then_rejected(OrderRejected::NoCds);
+}
+
+#[test]
+fn an_order_is_cancelled_until_it_is_paid() {
+    let cancel = || Cancel { why: "nothing is left".to_owned() };
+    let cancelled = || OrderEvent::Cancelled { customer: customer(), why: "nothing is left".to_owned() };
+    given::<Order>([placed()]).when(cancel()).then_emits([cancelled()]);
+    given::<Order>([placed(), cancelled()]).when(cancel()).then_emits([]);
+    given::<Order>([]).when(cancel()).then_rejected(OrderRejected::NotPlaced);
+    given::<Order>([placed(), paid()]).when(cancel()).then_rejected(OrderRejected::PaidBefore);
+    given::<Order>([placed(), paid(), shipped()]).when(cancel()).then_rejected(OrderRejected::ShippedBefore);
+    let pay = Pay { date: day(), amount: TOTAL };
+    given::<Order>([placed(), cancelled()]).when(pay).then_rejected(OrderRejected::CancelledBefore);
+    given::<Order>([placed(), cancelled()]).when(Ship { date: day() }).then_rejected(OrderRejected::CancelledBefore);
 }
 
 #[test]

@@ -76,7 +76,10 @@ impl Projection for Books {
             ShopEvent::Shipment(ShipmentEvent::Cancelled { cds }) => books.in_parcels -= u64::from(cds),
             ShopEvent::Order(OrderEvent::Paid { amount, .. }) => books.paid = books.paid.plus(amount),
             ShopEvent::Order(OrderEvent::Shipped { cds, .. }) => books.shipped += u64::from(cds),
-            ShopEvent::Order(OrderEvent::Placed { .. }) => {}
+            ShopEvent::Order(OrderEvent::Placed { .. } | OrderEvent::Cancelled { .. })
+            | ShopEvent::Stock(StockEvent::Refused { .. })
+            | ShopEvent::Payment(PaymentEvent::Declined { .. })
+            | ShopEvent::Shipment(ShipmentEvent::Refused { .. }) => {}
         })?;
         Ok(())
     }

@@ -26,6 +26,14 @@ pub enum PaymentEvent {
         /// How much.
         amount: Cents,
     },
+    /// The card was not charged.
+    #[event(name = "payment-declined")]
+    Declined {
+        /// With how much it was to be.
+        amount: Cents,
+        /// Why not.
+        why: String,
+    },
 }
 
 /// What a decision must know of the payment for an order.
@@ -50,6 +58,7 @@ impl State for Payment {
         *self = match *event {
             PaymentEvent::Charged { amount, .. } => Self::Charged { amount },
             PaymentEvent::Refunded { .. } => Self::Refunded,
+            PaymentEvent::Declined { .. } => *self,
         };
     }
 }

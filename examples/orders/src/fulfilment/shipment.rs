@@ -26,6 +26,14 @@ pub enum ShipmentEvent {
         /// How many CDs were in it.
         cds: u32,
     },
+    /// It cannot be fetched.
+    #[event(name = "shipment-refused")]
+    Refused {
+        /// How many CDs were to be in it.
+        cds: u32,
+        /// Why not.
+        why: String,
+    },
 }
 
 /// What a decision must know of the parcel of an order.
@@ -50,6 +58,7 @@ impl State for Shipment {
         *self = match *event {
             ShipmentEvent::Scheduled { cds, .. } => Self::Scheduled { cds },
             ShipmentEvent::Cancelled { .. } => Self::Cancelled,
+            ShipmentEvent::Refused { .. } => *self,
         };
     }
 }

@@ -33,6 +33,16 @@ pub enum StockEvent {
         /// How many.
         cds: u32,
     },
+    /// Somebody was told that there are not enough.
+    #[event(name = "stock-refused")]
+    Refused {
+        /// For which order.
+        order: OrderId,
+        /// How many were wanted.
+        cds: u32,
+        /// How many were left.
+        available: u64,
+    },
 }
 
 /// The number of a shelf.
@@ -85,6 +95,7 @@ impl State for Stock {
                 self.available += u64::from(cds);
                 self.reserved.remove(&order.0);
             }
+            StockEvent::Refused { .. } => {}
         }
     }
 }

@@ -1,0 +1,65 @@
+//! The inventory over HTTP.
+
+use annalist::App;
+use annalist_service::{IdempotencyKey, Problem};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+
+use super::view::{InventoryTotals, RESERVED, Shelves, TOTALS};
+use crate::{
+    domain::OrderId,
+    fulfilment::{Deliver, Shelf, Stock},
+    services::kit::not_found,
+};
+
+/// CDs that come in.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Delivery {
+    /// How many.
+    pub cds: u64,
+}
+
+/// CDs that are set aside for an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// The order's number.
+    pub order: OrderId,
+    /// How many.
+    pub cds: u32,
+}
+
+pub(super) fn routes(app: App) -> Router {
+    Router::new()
+        .route("/shelves/{shelf}/deliveries", post(deliver))
+        .route("/reservations/{order}", get(reservation))
+        .route("/totals", get(totals))
+        .with_state(app)
+}
+
+async fn deliver(
+    State(app): State<App>,
+    Path(shelf): Path<u64>,
+    key: IdempotencyKey,
+    Json(delivery): Json<Delivery>,
+) -> Result<StatusCode, Problem> {
+    if shelf >= Shelf::COUNT {
+        return Err(not_found("shelf"));
+    }
+    app.on::<Stock>(Shelf(shelf)).execute(Deliver { cds: delivery.cds }).key(key).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn reservation(State(app): State<App>, Path(order): Path<u64>) -> Result<Json<Reservation>, Problem> {
+    let order = OrderId(order);
+    let cds = app.view::<Shelves>()?.get(&RESERVED, &order).await?.ok_or_else(|| not_found("reservation"))?;
+    Ok(Json(Reservation { order, cds }))
+}
+
+async fn totals(State(app): State<App>) -> Result<Json<InventoryTotals>, Problem> {
+    Ok(Json(app.view::<Shelves>()?.get(&TOTALS, &()).await?.unwrap_or_default()))
+}

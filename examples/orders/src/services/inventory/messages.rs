@@ -1,0 +1,53 @@
+//! What the inventory hears and tells.
+
+use annalist::{
+    Recorded,
+    inbox::{HandleError, Inbox, InboxContext, Received},
+    outbox::{IntegrationEvent, MapError},
+};
+
+use super::answers::{AnswerRelease, AnswerReservation};
+use crate::{
+    contracts::{InventoryPublic, ToInventory, streams},
+    fulfilment::{Shelf, Stock, StockEvent},
+    services::kit::{Options, number},
+};
+
+/// The service.
+pub const NAME: &str = "inventory";
+
+/// Requests of the orders service.
+pub(super) fn inbox(options: &Options) -> Inbox {
+    options.inbox(NAME, "inventory-orders", streams::ORDERS, "ev.orders.inventory.>").on(requests)
+}
+
+async fn requests(received: Received<ToInventory>, cx: InboxContext) -> Result<(), HandleError> {
+    match received.event {
+        ToInventory::ReservationRequested { order, cds } => {
+            let order = number(&order)?;
+            cx.on::<Stock>(Shelf::of(order)).execute(AnswerReservation { order, cds }).await?;
+        }
+        ToInventory::ReleaseRequested { order } => {
+            let order = number(&order)?;
+            cx.on::<Stock>(Shelf::of(order)).execute(AnswerRelease { order }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What becomes public; deliveries are nobody's business.
+pub(super) fn public(recorded: &Recorded<StockEvent>) -> Result<Vec<IntegrationEvent>, MapError> {
+    let (order, public) = match recorded.event {
+        StockEvent::Delivered { .. } => return Ok(vec![]),
+        StockEvent::Reserved { order, cds } => {
+            (order, InventoryPublic::StockReserved { order: order.to_string(), cds })
+        }
+        StockEvent::Released { order, cds } => {
+            (order, InventoryPublic::StockReleased { order: order.to_string(), cds })
+        }
+        StockEvent::Refused { order, available, .. } => {
+            (order, InventoryPublic::StockRefused { order: order.to_string(), available })
+        }
+    };
+    Ok(vec![IntegrationEvent::of(&public, order.to_string())?])
+}

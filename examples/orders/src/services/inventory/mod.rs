@@ -1,0 +1,56 @@
+//! The inventory service: CDs on shelves, set aside for orders.
+
+mod answers;
+mod http;
+mod messages;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use annalist::{App, AppBuilder, Store};
+use annalist_service::{ApiVersion, Service};
+
+pub use answers::{AnswerRelease, AnswerReservation};
+pub use http::{Delivery, Reservation};
+pub use messages::NAME;
+pub use view::{InventoryTotals, RESERVED, Shelves, TOTALS};
+
+use super::kit::{self, ServeError};
+use crate::{
+    contracts::{InventoryPublic, streams},
+    fulfilment::{Deliver, Stock},
+    integration::public_types,
+};
+
+/// How it is started.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    common: kit::Options,
+}
+
+/// What it consists of.
+pub fn wiring(store: Store, options: &kit::Options) -> AppBuilder {
+    let outbox = options.publisher(streams::INVENTORY).map(messages::public);
+    let outbox = public_types::<InventoryPublic>().into_iter().fold(outbox, annalist::outbox::Outbox::publishes);
+    App::open(store)
+        .command::<Stock, Deliver>()
+        .command::<Stock, AnswerReservation>()
+        .command::<Stock, AnswerRelease>()
+        .projection(Shelves)
+        .outbox(outbox)
+        .inbox(messages::inbox(options))
+}
+
+/// The service, not yet started.
+///
+/// # Errors
+/// [`ServeError`] when its store cannot be opened.
+pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
+    let common = &options.common;
+    let app = wiring(kit::store(dir, NAME)?, common);
+    Ok(Service::new(NAME, app).version(ApiVersion::new("v1"), http::routes).listen(common.listen(8082)))
+}

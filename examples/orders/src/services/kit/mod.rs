@@ -1,0 +1,116 @@
+//! What the services have in common: where their things are, and how they speak to the broker.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use annalist::{
+    OpenError, Store,
+    inbox::{HandleError, Inbox, InboxOptions},
+};
+use annalist_nats::{Jetstream, JetstreamConsumer};
+use annalist_service::{Problem, outbound::BuildError};
+use axum::http::StatusCode;
+
+use crate::domain::{NotA, OrderId};
+
+/// The longest pause before a message is tried again, or the broker: the whole shop waits for it.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// Messages that are handled at the same time. Each waits for the disk, and all that wait together share one sync.
+const HANDLERS_MAX: usize = 128;
+
+/// Messages that are taken from the broker and not yet acknowledged.
+const IN_FLIGHT_MAX: usize = 1024;
+
+/// What every service is told.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// Where to listen [default: a port of its own from 8081 on, of this machine alone]
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// The NATS server; it may come and go
+    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
+    pub nats: String,
+}
+
+/// Why a service is not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The store cannot be opened; another process may have it open.
+    #[error("cannot open the store in {dir}")]
+    Open {
+        /// Where it lies.
+        dir: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
+    /// A view in SQL cannot be opened.
+    #[error("cannot open the view in {dir}")]
+    View {
+        /// Where it lies.
+        dir: PathBuf,
+        /// Why.
+        source: annalist_sql::SqlError,
+    },
+    /// The provider cannot be called where it is said to be.
+    #[error(transparent)]
+    Provider(#[from] BuildError),
+}
+
+impl Options {
+    /// Where the service listens: where it is told to, or at a port of this machine alone.
+    #[must_use]
+    pub fn listen(&self, port: u16) -> SocketAddr {
+        self.listen.unwrap_or_else(|| ([127, 0, 0, 1], port).into())
+    }
+
+    /// Publishes to the stream of a service.
+    #[must_use]
+    pub fn publisher(&self, stream: &str) -> Jetstream {
+        Jetstream::at(self.nats.clone()).stream(stream)
+    }
+
+    /// An inbox of what another service publishes under these subjects of its stream.
+    pub fn inbox(&self, service: &str, name: &'static str, stream: &str, subjects: &str) -> Inbox {
+        let consumer = JetstreamConsumer::at(self.nats.clone()).stream(stream).filter(subjects).context(service);
+        let mut options = InboxOptions::default();
+        (options.handlers_max, options.in_flight_max) = (HANDLERS_MAX, IN_FLIGHT_MAX);
+        options.backoff_max = BACKOFF_MAX;
+        Inbox::named(name).from(consumer).options(options)
+    }
+}
+
+/// The store of a service, in a folder of its own in `dir`. Its lock keeps a second process out.
+///
+/// # Errors
+/// [`ServeError::Open`] when it cannot be opened.
+pub fn store(dir: &Path, service: &str) -> Result<Store, ServeError> {
+    let dir = dir.join(service).join("data");
+    Store::embedded(&dir).map_err(|source| ServeError::Open { dir, source })
+}
+
+/// The order that a message is about.
+///
+/// # Errors
+/// [`HandleError::Refuse`] when it is no order's number.
+pub fn number(order: &str) -> Result<OrderId, HandleError> {
+    order.parse().map_err(|not: NotA| HandleError::refuse(not))
+}
+
+/// There is nothing of that name.
+#[must_use]
+pub fn not_found(what: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND).kind("not-found", format!("There is no such {what}"))
+}
+
+/// What a request says cannot be understood.
+#[must_use]
+pub fn bad_request(why: impl std::fmt::Display) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST)
+        .kind("bad-request", "The request cannot be understood")
+        .detail(why.to_string())
+}

@@ -1,0 +1,113 @@
+//! Orders over HTTP.
+
+use annalist::{App, workflow::WorkflowState};
+use annalist_service::{Accepted, IdempotencyKey, Operation, Problem};
+use annalist_sql::{SqlError, Sqlite};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    purchase::Purchase,
+    tracking::{self, OrderStatus, OrdersTotals},
+};
+use crate::{
+    domain::{Cents, Customer, Date, Order, OrderId, Place},
+    services::kit::{bad_request, not_found},
+};
+
+/// Most orders of a customer in one answer.
+const ORDERS_SHOWN_MAX: u32 = 100;
+
+/// An order to be placed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct PlaceOrder {
+    /// Its number, which nobody else has used.
+    pub order: OrderId,
+    /// Who orders.
+    pub customer: Customer,
+    /// When.
+    pub date: Date,
+    /// How many CDs.
+    pub cds: u32,
+    /// What they cost together; it may be nothing.
+    pub total_cents: u64,
+}
+
+#[derive(Clone)]
+struct Orders {
+    app: App,
+    tracking: Sqlite,
+}
+
+pub(super) fn routes(app: App, tracking: Sqlite) -> Router {
+    Router::new()
+        .route("/orders", post(place))
+        .route("/orders/{order}", get(order))
+        .route("/customers/{customer}/orders", get(orders_of))
+        .route("/totals", get(totals))
+        .with_state(Orders { app, tracking })
+}
+
+async fn place(
+    State(orders): State<Orders>,
+    key: IdempotencyKey,
+    Json(order): Json<PlaceOrder>,
+) -> Result<Accepted, Problem> {
+    let PlaceOrder { order, customer, date, cds, total_cents } = order;
+    let place = Place { customer, date, cds, total: Cents(total_cents) };
+    orders.app.on::<Order>(order).execute(place).key(key).await?;
+    Ok(Accepted::new(order.to_string()))
+}
+
+/// How a placed order comes on.
+pub(super) async fn operation(app: App, order: String) -> Result<Option<Operation>, Problem> {
+    let Ok(id) = order.parse::<OrderId>() else { return Ok(None) };
+    let purchase = app.workflow::<Purchase>().map_err(unreadable)?.instance(&order).await.map_err(unreadable)?;
+    let Some(purchase) = purchase else {
+        // It may be placed, and not yet taken in hand.
+        let known = app.load::<Order>(&id).await?.state != Order::New;
+        return Ok(known.then_some(Operation::Running));
+    };
+    Ok(Some(match purchase.state {
+        WorkflowState::Done => Operation::succeeded("shipped"),
+        WorkflowState::Compensated => {
+            let cancelled = Problem::new(StatusCode::CONFLICT).kind("cancelled", "The order was cancelled");
+            Operation::Failed(cancelled.detail(purchase.turned_back.unwrap_or_default()))
+        }
+        _ => Operation::Running,
+    }))
+}
+
+async fn order(State(orders): State<Orders>, Path(order): Path<u64>) -> Result<Json<OrderStatus>, Problem> {
+    let status = tracking::status(&orders.tracking, order).await.map_err(unavailable)?;
+    Ok(Json(status.ok_or_else(|| not_found("order"))?))
+}
+
+async fn orders_of(
+    State(orders): State<Orders>,
+    Path(customer): Path<String>,
+) -> Result<Json<Vec<OrderStatus>>, Problem> {
+    let customer: Customer = customer.parse().map_err(bad_request)?;
+    Ok(Json(tracking::of_customer(&orders.tracking, customer, ORDERS_SHOWN_MAX).await.map_err(unavailable)?))
+}
+
+async fn totals(State(orders): State<Orders>) -> Result<Json<OrdersTotals>, Problem> {
+    Ok(Json(tracking::totals(&orders.tracking).await.map_err(unavailable)?))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unavailable(error: SqlError) -> Problem {
+    tracing::warn!(%error, "the view of the orders cannot be read");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE).kind("unavailable", "Not available at present")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unreadable(error: annalist::saga::SagaError) -> Problem {
+    tracing::warn!(%error, "a purchase cannot be read");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE).kind("unavailable", "Not available at present")
+}

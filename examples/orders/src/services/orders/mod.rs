@@ -1,0 +1,70 @@
+//! The orders service: takes orders, sees them through with the help of the other three, and knows how each stands.
+
+mod errand;
+mod http;
+mod messages;
+mod purchase;
+mod tracking;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use annalist::{App, AppBuilder, Store, outbox::Outbox};
+use annalist_service::{ApiVersion, Service};
+use annalist_sql::Sqlite;
+
+pub use errand::{Ask, Errand, ErrandEvent, Note, Request, Topic};
+pub use http::PlaceOrder;
+pub use messages::NAME;
+pub use purchase::{OrdersEvent, Purchase};
+pub use tracking::{OrderStatus, OrdersTotals, Tracking};
+
+use super::kit::{self, ServeError};
+use crate::{
+    contracts::{OrdersPublic, ToInventory, ToPayments, ToShipping, streams},
+    domain::{Order, Place},
+    integration::{public_events, public_types},
+};
+
+/// How it is started.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    common: kit::Options,
+}
+
+/// What it consists of.
+pub fn wiring(store: Store, options: &kit::Options, tracking: Sqlite) -> AppBuilder {
+    let publisher = options.publisher(streams::ORDERS).subject(messages::subject);
+    let outbox = Outbox::new(publisher).map_events(public_events).map_events(messages::requests);
+    let types = [
+        public_types::<OrdersPublic>(),
+        public_types::<ToInventory>(),
+        public_types::<ToPayments>(),
+        public_types::<ToShipping>(),
+    ];
+    let app = App::open(store)
+        .command::<Order, Place>()
+        .command::<Errand, Note>()
+        .workflow::<Purchase>()
+        .projection_with(Tracking, tracking)
+        .outbox(types.into_iter().flatten().fold(outbox, Outbox::publishes));
+    messages::inboxes(options).into_iter().fold(app, AppBuilder::inbox)
+}
+
+/// The service, not yet started.
+///
+/// # Errors
+/// [`ServeError`] when its store, or its view, cannot be opened.
+pub async fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
+    let Options { common } = options;
+    let (store, dir) = (kit::store(dir, NAME)?, dir.join(NAME).join("tracking"));
+    let tracking = Sqlite::open::<Tracking>(&dir, Tracking::TABLES).await;
+    let tracking = tracking.map_err(|source| ServeError::View { dir, source })?;
+    let app = wiring(store, common, tracking.clone());
+    let routes = move |app| http::routes(app, tracking);
+    let service = Service::new(NAME, app).version(ApiVersion::new("v1"), routes).operations(http::operation);
+    Ok(service.listen(common.listen(8081)))
+}

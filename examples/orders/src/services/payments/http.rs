@@ -1,0 +1,47 @@
+//! Payments over HTTP.
+
+use annalist::App;
+use annalist_service::Problem;
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    routing::get,
+};
+use serde::{Deserialize, Serialize};
+
+use super::view::{PAYMENTS, PaymentTotals, TOTALS, Takings};
+use crate::{domain::OrderId, services::kit::not_found};
+
+/// What became of the payment for an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PaymentStatus {
+    /// The money is here.
+    Charged {
+        /// How much.
+        cents: u64,
+    },
+    /// The money went back.
+    Refunded {
+        /// How much.
+        cents: u64,
+    },
+    /// The card was not charged.
+    Declined {
+        /// Why not.
+        why: String,
+    },
+}
+
+pub(super) fn routes(app: App) -> Router {
+    Router::new().route("/payments/{order}", get(payment)).route("/totals", get(totals)).with_state(app)
+}
+
+async fn payment(State(app): State<App>, Path(order): Path<u64>) -> Result<Json<PaymentStatus>, Problem> {
+    let status = app.view::<Takings>()?.get(&PAYMENTS, &OrderId(order)).await?;
+    Ok(Json(status.ok_or_else(|| not_found("payment"))?))
+}
+
+async fn totals(State(app): State<App>) -> Result<Json<PaymentTotals>, Problem> {
+    Ok(Json(app.view::<Takings>()?.get(&TOTALS, &()).await?.unwrap_or_default()))
+}

@@ -1,0 +1,66 @@
+//! The payments service: charges the customers' cards, by way of the provider, and gives the money back.
+
+mod answers;
+mod http;
+mod messages;
+mod provider;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use annalist::{App, AppBuilder, Store, outbox::Outbox};
+use annalist_service::{
+    ApiVersion, Service,
+    outbound::{Clients, OutboundClient},
+};
+
+pub use answers::{AnswerCharge, AnswerRefund, Owed, Verdict};
+pub use http::PaymentStatus;
+pub use messages::NAME;
+pub use provider::provider_client;
+pub use view::{PAYMENTS, PaymentTotals, TOTALS, Takings};
+
+use super::kit::{self, ServeError};
+use crate::{
+    contracts::{PaymentsPublic, streams},
+    fulfilment::Payment,
+    integration::public_types,
+};
+
+/// How it is started.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    common: kit::Options,
+    /// Where the payment provider is
+    #[arg(long, default_value = "http://127.0.0.1:8085")]
+    provider: String,
+}
+
+/// What it consists of.
+pub fn wiring(store: Store, options: &kit::Options, provider: OutboundClient) -> AppBuilder {
+    let outbox = options.publisher(streams::PAYMENTS).map(messages::public);
+    App::open(store)
+        .command::<Payment, Owed>()
+        .command::<Payment, AnswerCharge>()
+        .command::<Payment, AnswerRefund>()
+        .projection(Takings)
+        .outbox(public_types::<PaymentsPublic>().into_iter().fold(outbox, Outbox::publishes))
+        .inbox(messages::inbox(options, provider))
+}
+
+/// The service, not yet started.
+///
+/// # Errors
+/// [`ServeError`] when its store cannot be opened, or the provider cannot be where it is said to be.
+pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
+    let Options { common, provider } = options;
+    let clients = Clients::default();
+    let provider = provider_client(&clients, provider)?;
+    let app = wiring(kit::store(dir, NAME)?, common, provider);
+    let service = Service::new(NAME, app).version(ApiVersion::new("v1"), http::routes);
+    Ok(service.clients(&clients).listen(common.listen(8083)))
+}

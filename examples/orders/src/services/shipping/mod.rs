@@ -1,0 +1,57 @@
+//! The shipping service: has parcels fetched.
+
+mod answers;
+mod http;
+mod messages;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use annalist::{App, AppBuilder, Store, outbox::Outbox};
+use annalist_service::{ApiVersion, Service};
+
+pub use answers::{AnswerCancellation, AnswerShipment};
+pub use http::ShipmentStatus;
+pub use messages::NAME;
+pub use view::{Parcels, SHIPMENTS, ShippingTotals, TOTALS};
+
+use super::kit::{self, ServeError};
+use crate::{
+    contracts::{ShippingPublic, streams},
+    fulfilment::Shipment,
+    integration::public_types,
+};
+
+/// How it is started.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    common: kit::Options,
+    /// The most CDs that fit into a parcel
+    #[arg(long, default_value_t = crate::fulfilment::PARCEL_CDS_MAX)]
+    parcel_max: u32,
+}
+
+/// What it consists of.
+pub fn wiring(store: Store, options: &kit::Options, parcel_max: u32) -> AppBuilder {
+    let outbox = options.publisher(streams::SHIPPING).map(messages::public);
+    App::open(store)
+        .command::<Shipment, AnswerShipment>()
+        .command::<Shipment, AnswerCancellation>()
+        .projection(Parcels)
+        .outbox(public_types::<ShippingPublic>().into_iter().fold(outbox, Outbox::publishes))
+        .inbox(messages::inbox(options, parcel_max))
+}
+
+/// The service, not yet started.
+///
+/// # Errors
+/// [`ServeError`] when its store cannot be opened.
+pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
+    let Options { common, parcel_max } = options;
+    let app = wiring(kit::store(dir, NAME)?, common, *parcel_max);
+    Ok(Service::new(NAME, app).version(ApiVersion::new("v1"), http::routes).listen(common.listen(8084)))
+}

@@ -1,0 +1,74 @@
+//! The four services, the provider and the broker as real processes.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+#[expect(unreachable_pub, reason = "a module that this test shares with nobody")]
+mod shop;
+
+use orders::{
+    domain::Cents,
+    fleet::Answered,
+    services::{
+        inventory::{InventoryTotals, Reservation},
+        orders::OrdersTotals,
+        payments::{PaymentStatus, PaymentTotals},
+        shipping::{ShipmentStatus, ShippingTotals},
+    },
+};
+use serde_json::{Value, json};
+use shop::{Shop, order};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_shipped_or_undone_by_four_processes() {
+    let shop = Shop::start(Cents(15_000), 8).await;
+    shop.deliver(7, 5).await;
+    shop.deliver(8, 100).await;
+    shop.deliver(9, 100).await;
+
+    // One is shipped, one comes too late for its shelf, one's card is not good for it, one is too large, one is free.
+    shop.place(&order(7, 3, 1177)).await;
+    assert_eq!(shop.ended(7).await.status, "shipped");
+    let orders = [order(17, 3, 1177), order(8, 2, 15_001), order(18, 9, 900), order(9, 1, 0)];
+    for order in &orders {
+        assert_eq!(shop.place(order).await, Answered::Yes);
+    }
+    let [sold_out, declined, too_large, free] = [17, 8, 18, 9];
+    let (sold_out, declined) = (shop.ended(sold_out).await, shop.ended(declined).await);
+    let (too_large, free) = (shop.ended(too_large).await, shop.ended(free).await);
+    assert_eq!((&*sold_out.status, sold_out.stock.as_deref()), ("cancelled", Some("refused")));
+    assert_eq!(sold_out.why.as_deref(), Some("only 2 CDs are left"));
+    let said = (declined.stock.as_deref(), declined.payment.as_deref());
+    assert_eq!((&*declined.status, said), ("cancelled", (Some("released"), Some("declined"))));
+    assert_eq!(declined.why.as_deref(), Some("the card is good for 150.00 dollars, not for 150.01"));
+    let said = (too_large.stock.as_deref(), too_large.payment.as_deref(), too_large.parcel.as_deref());
+    assert_eq!((&*too_large.status, said), ("cancelled", (Some("released"), Some("refunded"), Some("refused"))));
+    assert_eq!((&*free.status, free.payment.as_deref(), free.parcel.as_deref()), ("shipped", None, Some("scheduled")));
+
+    // Each service says so of itself.
+    let reservation: Reservation = shop.read("inventory", "/v1/reservations/7").await;
+    assert_eq!(reservation.cds, 3);
+    assert_eq!(shop.read::<PaymentStatus>("payments", "/v1/payments/7").await, PaymentStatus::Charged { cents: 1177 });
+    assert_eq!(shop.read::<PaymentStatus>("payments", "/v1/payments/18").await, PaymentStatus::Refunded { cents: 900 });
+    assert_eq!(shop.read::<ShipmentStatus>("shipping", "/v1/shipments/9").await, ShipmentStatus::Scheduled { cds: 1 });
+    let operation: Value = shop.read("orders", "/operations/8").await;
+    assert_eq!(operation["status"], "failed", "{operation}");
+
+    let (orders, inventory, payments, shipping) = (
+        OrdersTotals { placed: 5, open: 0, shipped: 2, shipped_cds: 4, shipped_cents: 1177, cancelled: 3 },
+        InventoryTotals { delivered_cds: 205, reserved_orders: 2, reserved_cds: 4, released_orders: 2, refused: 1 },
+        PaymentTotals { charged: 1, charged_cents: 1177, declined: 1, refunded: 1, refunded_cents: 900 },
+        ShippingTotals { parcels: 2, cds: 4, refused: 1, cancelled: 0 },
+    );
+    assert_eq!(shop.read::<OrdersTotals>("orders", "/v1/totals").await, orders);
+    assert_eq!(shop.read::<InventoryTotals>("inventory", "/v1/totals").await, inventory);
+    assert_eq!(shop.read::<PaymentTotals>("payments", "/v1/totals").await, payments);
+    assert_eq!(shop.read::<PaymentTotals>("provider", "/v1/totals").await, payments);
+    assert_eq!(shop.read::<ShippingTotals>("shipping", "/v1/totals").await, shipping);
+
+    // The same request again is the same order; another one of its number is none.
+    assert_eq!(shop.place(&order(7, 3, 1177)).await, Answered::Yes);
+    let Answered::No(why) = shop.place(&order(7, 4, 1177)).await else { panic!("an order was changed") };
+    assert!(why.contains("key-reused"), "{why}");
+    let second = shop.send("orders", "/v1/orders", "another key", &json!(order(7, 3, 1177))).await;
+    assert!(matches!(&second, Answered::No(why) if why.contains("placed before")), "{second:?}");
+    shop.stop().await;
+}
