@@ -1,4 +1,4 @@
-//! The store as a server: the protocol `annalist.v1` over gRPC.
+//! The store as a server: the protocol `annalist.v1` over gRPC, and plain HTTP, on one port.
 //!
 //! [`Server::start`] opens a store and listens; [`Running`] is what runs then, until it is told to end. `docs/server.md` in the
 //! repository says what it promises, `annalist-proto` what it speaks. [`serve`] is all of it as a command.
@@ -10,6 +10,7 @@ mod health;
 mod stopping;
 
 mod grpc;
+mod http;
 
 mod connections;
 mod deadline;

@@ -36,3 +36,17 @@ pub(crate) const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long to wait after a connection could not be accepted: usually there are no more file descriptors.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Largest body of a request over HTTP, in bytes (24 MiB): the largest append, in base64.
+pub(crate) const HTTP_BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
+
+/// Events of one page over HTTP, unless asked otherwise: what a person looks at.
+pub(crate) const PAGE_EVENTS: u64 = 100;
+/// Most events of one page over HTTP; a page is held in memory whole, as text.
+pub(crate) const PAGE_EVENTS_MAX: u64 = 1000;
+/// Most bytes of events in one page over HTTP (4 MiB), unless its first event alone has more.
+pub(crate) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How often a subscription over HTTP says that it is still there, when there is nothing else to say: below the minute after which
+/// proxies commonly close what is idle.
+pub(crate) const SSE_KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -7,10 +7,10 @@ use annalist_proto::v1::FILE_DESCRIPTORS;
 use annalist_store::{OpenError, Store};
 use axum::{Router, middleware::from_fn};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
-use tonic::service::Routes;
+use tonic::service::RoutesBuilder;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{connections, deadline, grpc, health, options::ServerOptions, stopping::Stopping};
+use crate::{connections, deadline, grpc, health, http, options::ServerOptions, stopping::Stopping};
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ impl Server {
 
 fn routes(store: &Store, stopping: &Stopping) -> (HealthReporter, Router) {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let mut routes = Routes::builder();
+    let mut routes = RoutesBuilder::from(http::routes(store, stopping));
     routes.add_service(health);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTORS)

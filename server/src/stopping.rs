@@ -12,6 +12,10 @@ impl Stopping {
         (stop, Self(stopping))
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Waits until it is.
     pub(crate) async fn stopped(&self) {
         // An error means that whoever could say so is gone.

@@ -1,15 +1,14 @@
 //! The server as a program, spoken to as other languages do: by the protocol alone.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
-};
+mod support;
+
+use std::process::Command;
 
 use annalist_proto::v1::{
     AppendRequest, Cursor, Direction, Entry, Expected, HeadRequest, NewEvent, ReadRequest, SubscribeRequest,
     event_store_client::EventStoreClient, expected::Kind, subscribe_response::Delivery,
 };
+use support::Process;
 use tonic::{Code, Request, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
@@ -17,39 +16,8 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-struct Process {
-    child: Child,
-    address: String,
-    _output: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn command(data: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_annalist-server"));
-        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(data).env("RUST_LOG", "warn");
-        command
-    }
-
-    fn start(data: &Path) -> Self {
-        let mut child = Self::command(data).stdout(Stdio::piped()).spawn().expect("the server starts");
-        let mut output = BufReader::new(child.stdout.take().expect("its output is piped"));
-        let mut line = String::new();
-        output.read_line(&mut line).expect("its output is text");
-        let address = line.strip_prefix("listening on ").and_then(|line| line.split(',').next());
-        Self { child, address: address.expect("it says where it listens").to_owned(), _output: output }
-    }
-
-    async fn channel(&self) -> Channel {
-        let endpoint = Channel::from_shared(self.address.clone()).expect("an address");
-        endpoint.connect().await.expect("it listens")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
+async fn channel(server: &Process) -> Channel {
+    Channel::from_shared(server.address.clone()).expect("an address").connect().await.expect("it listens")
 }
 
 fn appended(stream: &str, payloads: &[&'static str]) -> AppendRequest {
@@ -68,7 +36,7 @@ fn appended(stream: &str, payloads: &[&'static str]) -> AppendRequest {
 async fn the_protocol_alone_is_enough() {
     let dir = tempfile::tempdir().expect("a folder");
     let server = Process::start(dir.path());
-    let mut client = EventStoreClient::new(server.channel().await);
+    let mut client = EventStoreClient::new(channel(&server).await);
     let answer = client.append(appended("greeting-1", &["hello", "again"])).await.expect("recorded").into_inner();
     let answer = answer.appended.expect("what was recorded");
     assert_eq!((answer.after, answer.cursor.as_ref().map(|cursor| cursor.position)), (0, Some(2)));
@@ -101,7 +69,7 @@ async fn the_protocol_alone_is_enough() {
 async fn a_call_ends_at_its_deadline() {
     let dir = tempfile::tempdir().expect("a folder");
     let server = Process::start(dir.path());
-    let mut client = EventStoreClient::new(server.channel().await);
+    let mut client = EventStoreClient::new(channel(&server).await);
     let mut request = Request::new(HeadRequest {});
     request.metadata_mut().insert("grpc-timeout", "0n".parse().expect("a value"));
     let late = client.head(request).await.expect_err("no time at all");
@@ -115,14 +83,14 @@ async fn health_and_the_protocol_can_be_asked_for() {
     let server = Process::start(dir.path());
     for service in ["", "annalist.v1.EventStore"] {
         let request = HealthCheckRequest { service: service.to_owned() };
-        let answer = HealthClient::new(server.channel().await).check(request).await.expect("it is known").into_inner();
+        let answer = HealthClient::new(channel(&server).await).check(request).await.expect("it is known").into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving);
     }
     let request = ServerReflectionRequest {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
     };
-    let mut reflection = ServerReflectionClient::new(server.channel().await);
+    let mut reflection = ServerReflectionClient::new(channel(&server).await);
     let asked = reflection.server_reflection_info(futures_util::stream::iter([request])).await.expect("it answers");
     let answer = asked.into_inner().message().await.expect("it goes on").and_then(|answer| answer.message_response);
     let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("a list: {answer:?}") };

@@ -1,0 +1,30 @@
+//! The description of all this, made from it.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+use super::{append, follow, probes, read};
+
+/// A store of events over plain HTTP.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Annalist"),
+    paths(
+        append::append,
+        append::outcome,
+        read::events,
+        read::query,
+        follow::subscribe,
+        read::head,
+        read::statistics,
+        probes::live,
+        probes::ready,
+        probes::metrics,
+    )
+)]
+struct Description;
+
+/// The document.
+pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Description::openapi())
+}
