@@ -2,7 +2,7 @@
 # Everything here is plain cargo underneath, with what the C++ part of the build needs put in the environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help run rebuild test test-all torture verify bench peers deny fmt tools
+.PHONY: help run run-services chaos rebuild test test-all torture verify bench peers deny fmt tools
 
 # RocksDB is fifteen minutes of C++; ccache makes the second build of it one minute. Cargo compiles it again when CC
 # changes, so use either these targets or the same two variables in your shell.
@@ -33,6 +33,12 @@ help: ## this list
 
 run: tools ## the main job: import the orders, keep the read models, publish to NATS
 	$(CARGO) run --release --package orders -- import
+
+run-services: tools ## the shop as four services: the same orders through HTTP, and what all four say at the end
+	$(CARGO) run --release --package orders -- services
+
+chaos: tools ## the four services while they and the broker are killed at random; ARGS="--seconds 600 --seed 7"
+	$(CARGO) run --release --package orders -- chaos $(ARGS)
 
 rebuild: tools ## drop the read models of the main job and replay the log into new ones
 	$(CARGO) run --release --package orders -- rebuild

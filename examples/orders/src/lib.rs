@@ -21,8 +21,8 @@ pub mod shop;
 
 pub mod fulfilment;
 
-pub mod run;
-
 pub mod services;
 
 pub mod fleet;
+
+pub mod run;

@@ -7,6 +7,7 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::{Duration, SystemTime},
 };
 
 use annalist_service::init_logs;
@@ -72,6 +73,24 @@ enum Job {
         #[arg(long, default_value = "1000")]
         orders: usize,
     },
+    /// The same while services and broker are killed at random, and the provider is slow, failing or down
+    Chaos {
+        /// How many orders
+        #[arg(long, default_value = "5000")]
+        orders: usize,
+        /// For how long
+        #[arg(long, default_value = "120")]
+        seconds: u64,
+        /// By which it goes wrong in the same order again [default: another one each time]
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Start all services and a broker, and send orders of the bundled file through them
+    Services {
+        /// How many
+        #[arg(long, default_value = "1000000")]
+        orders: usize,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -125,6 +144,11 @@ async fn run_job(dir: &Path, job: Job) -> Result<Ended, Box<dyn Error>> {
         Job::Rebuild => run::rebuild(dir, stop).await,
         Job::Report => run::report(dir).await,
         Job::Fulfil { orders } => run::fulfil(dir, orders).await,
+        Job::Chaos { orders, seconds, seed } => {
+            let by_the_clock = || u64::from(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos());
+            run::chaos(dir, orders, Duration::from_secs(seconds), seed.unwrap_or_else(by_the_clock)).await
+        }
+        Job::Services { orders } => run::services(dir, orders, stop).await,
     }
 }
 

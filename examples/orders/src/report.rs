@@ -155,7 +155,7 @@ pub fn dollars(cents: Cents) -> String {
 }
 
 /// A table whose columns are numbers, but for the first and those without a heading.
-fn table<const N: usize>(heading: [&str; N]) -> Table {
+pub(crate) fn table<const N: usize>(heading: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED).apply_modifier(UTF8_ROUND_CORNERS);
     table.set_content_arrangement(ContentArrangement::Disabled).set_header(heading);

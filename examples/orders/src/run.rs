@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use annalist::{Store, projection::Projection};
@@ -13,6 +13,7 @@ use tokio::{sync::watch, task::spawn_blocking};
 
 use crate::{
     figures::Figures,
+    fleet,
     fulfilment::{self, Fulfilled},
     import::{Imported, import},
     progress::Progress,
@@ -165,11 +166,7 @@ pub async fn report(dir: &Path) -> Outcome {
 /// Whatever stands in the way; running it again goes on from there.
 pub async fn fulfil(dir: &Path, orders: usize) -> Outcome {
     let begun = Instant::now();
-    let rows = move || {
-        let good = Rows::open(None)?.filter_map(|row| row.map(Result::ok).transpose());
-        good.take(orders).collect::<Result<Vec<_>, FileError>>()
-    };
-    let rows = spawn_blocking(rows).await??;
+    let rows = bundled(orders).await?;
     let app = fulfilment::wiring(Store::embedded(dir.join("fulfilment"))?).start().await?;
     let fulfilled = fulfilment::fulfil(&app, &rows).await;
     app.shutdown().await?;
@@ -190,6 +187,38 @@ pub async fn fulfil(dir: &Path, orders: usize) -> Outcome {
     let [shipped, delivered] = [books.shipped, books.delivered].map(grouped);
     say(&format!("stock: {shipped} CDs reserved, in parcels and shipped, of {delivered} that came in"))?;
     Ok(Ended::Done)
+}
+
+/// Sends orders of the bundled file through the four services, as processes on this machine.
+///
+/// # Errors
+/// Whatever stands in the way; running it again goes on from there.
+pub async fn services(dir: &Path, orders: usize, stop: watch::Receiver<bool>) -> Outcome {
+    let rows = bundled(orders).await?;
+    let Some(told) = fleet::run_services(dir, &rows, stopped(stop)).await? else {
+        say("interrupted; run it again to go on")?;
+        return Ok(Ended::Interrupted);
+    };
+    say(&told)?;
+    Ok(Ended::Done)
+}
+
+/// Sends orders of the bundled file through the four services while things go wrong at random.
+///
+/// # Errors
+/// Whatever does not come back, or does not hold.
+pub async fn chaos(dir: &Path, orders: usize, lasting: Duration, seed: u64) -> Outcome {
+    say(&fleet::run_chaos(dir, &bundled(orders).await?, lasting, seed).await?)?;
+    Ok(Ended::Done)
+}
+
+/// The first orders of the bundled file.
+async fn bundled(orders: usize) -> Result<Vec<Row>, Box<dyn Error>> {
+    let rows = move || {
+        let good = Rows::open(None)?.filter_map(|row| row.map(Result::ok).transpose());
+        good.take(orders).collect::<Result<Vec<_>, FileError>>()
+    };
+    Ok(spawn_blocking(rows).await??)
 }
 
 fn orders_of(rows: &[Row]) -> u64 {

@@ -75,6 +75,18 @@ pub async fn read<T: DeserializeOwned>(client: &OutboundClient, path: &str) -> R
     answer.read().map_err(|_| unexpected())
 }
 
+/// The same, of something that may not be there.
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn find<T: DeserializeOwned>(client: &OutboundClient, path: &str) -> Result<Option<T>, FleetError> {
+    match read(client, path).await {
+        Ok(found) => Ok(Some(found)),
+        Err(FleetError::Unexpected { status: 404, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Sends a call. A no of the domain (422) is an answer.
 ///
 /// # Errors

@@ -4,6 +4,12 @@
 mod client;
 mod process;
 
+mod books;
+mod load;
+
+mod chaos;
+mod run;
+
 use std::{
     io,
     net::TcpListener,
@@ -11,9 +17,14 @@ use std::{
 };
 
 use annalist_service::outbound::{BuildError, CallError, Clients, OutboundClient};
+use futures_util::future::join_all;
 
+pub use books::FleetBooks;
+pub use chaos::{Survived, chaos};
 pub use client::{Answered, ask, read};
+pub use load::{deliver, place_all, settled};
 use process::Process;
+pub use run::{run_chaos, run_services};
 
 use crate::{
     domain::Cents,
@@ -135,7 +146,7 @@ impl Fleet {
             let mut arguments =
                 vec!["--dir".to_owned(), setup.dir.display().to_string(), "serve".to_owned(), name.to_owned()];
             let nats = format!("nats://{}", at(nats_port));
-            arguments.extend(["--listen".to_owned(), at(port), "--nats".to_owned(), nats]);
+            arguments.extend(["--listen".to_owned(), at(port), "--nats".to_owned(), nats, "--attached".to_owned()]);
             match name {
                 provider::NAME => arguments.extend(["--card-max".to_owned(), setup.card_max.to_string()]),
                 payments::NAME => arguments.extend(["--provider".to_owned(), provider.clone()]),
@@ -155,9 +166,20 @@ impl Fleet {
     /// [`FleetError::Nats`].
     pub async fn start_broker(&mut self) -> Result<(), FleetError> {
         if self.broker.is_none() {
-            self.broker = Some(NatsServer::start_at(&self.dir.join("nats"), Some(self.nats_port)).await?);
+            let start = || async { NatsServer::start_at(&self.dir.join("nats"), Some(self.nats_port)).await };
+            let mut broker = start().await?;
+            if broker.url != self.nats_url() {
+                // A run that was killed has left it behind, and the services would look for it elsewhere.
+                broker.stop().await?;
+                broker = start().await?;
+            }
+            self.broker = Some(broker);
         }
         Ok(())
+    }
+
+    fn nats_url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.nats_port)
     }
 
     /// Kills the broker.
@@ -224,8 +246,13 @@ impl Fleet {
     /// # Errors
     /// [`FleetError`]: who did not end as it should.
     pub async fn stop(mut self) -> Result<(), FleetError> {
-        for name in ALL.into_iter().rev() {
-            self.end(name).await?;
+        let ending = self.members.iter_mut().map(|Member { name, process, .. }| async move {
+            let ended = process.end().await;
+            ended.map_err(|what| FleetError::NotReady { name, what, log: process.log().to_owned() })
+        });
+        // All of them end, also when one of them does not as it should.
+        for ended in join_all(ending).await {
+            ended?;
         }
         match self.broker.take() {
             Some(broker) => Ok(broker.stop().await?),

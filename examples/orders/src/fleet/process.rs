@@ -33,7 +33,7 @@ impl Process {
 
     /// Starts it, unless it runs.
     pub(super) fn start(&mut self) -> io::Result<()> {
-        if self.child.is_some() {
+        if self.child.is_some() && self.ended().is_none() {
             return Ok(());
         }
         if let Some(dir) = self.log.parent() {
@@ -41,7 +41,8 @@ impl Process {
         }
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        // Its input ends when this program does, however that ends; then it ends as well.
+        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         // A Ctrl-C is for the program that started it, which ends it in order.
         self.child = Some(command.process_group(0).kill_on_drop(true).spawn()?);
         Ok(())
@@ -67,6 +68,8 @@ impl Process {
             let told = Command::new("kill").arg("-TERM").arg(pid.to_string()).stderr(Stdio::null()).status().await;
             told.map_err(|error| format!("could not be told to end: {error}"))?;
         }
+        // To wait closes its input, which tells it once more: a second word would end it at once.
+        let _input = child.stdin.take();
         match timeout(END_MAX, child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(status)) => Err(format!("ended with {status}")),

@@ -38,12 +38,12 @@ impl Serve {
     /// # Errors
     /// Whatever keeps it from starting, or from ending well.
     pub async fn run(self, dir: &Path) -> Result<(), Box<dyn Error>> {
-        match self {
-            Self::Orders(options) => orders::service(&options, dir).await?.run().await?,
-            Self::Inventory(options) => inventory::service(&options, dir)?.run().await?,
-            Self::Payments(options) => payments::service(&options, dir)?.run().await?,
-            Self::Shipping(options) => shipping::service(&options, dir)?.run().await?,
-            Self::Provider(options) => provider::service(&options, dir)?.run().await?,
+        match &self {
+            Self::Orders(options) => kit::run(orders::service(options, dir).await?, &options.common).await?,
+            Self::Inventory(options) => kit::run(inventory::service(options, dir)?, &options.common).await?,
+            Self::Payments(options) => kit::run(payments::service(options, dir)?, &options.common).await?,
+            Self::Shipping(options) => kit::run(shipping::service(options, dir)?, &options.common).await?,
+            Self::Provider(options) => kit::run(provider::service(options, dir)?, &options.common).await?,
         }
         Ok(())
     }

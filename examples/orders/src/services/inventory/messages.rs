@@ -2,7 +2,7 @@
 
 use annalist::{
     Recorded,
-    inbox::{HandleError, Inbox, InboxContext, Received},
+    inbox::{HandleError, Inbox, InboxContext, Incoming, Received},
     outbox::{IntegrationEvent, MapError},
 };
 
@@ -16,9 +16,15 @@ use crate::{
 /// The service.
 pub const NAME: &str = "inventory";
 
-/// Requests of the orders service.
+/// Requests of the orders service. Those for one shelf are handled one after the other: side by side they would get in each
+/// other's way at its stream.
 pub(super) fn inbox(options: &Options) -> Inbox {
-    options.inbox(NAME, "inventory-orders", streams::ORDERS, "ev.orders.inventory.>").on(requests)
+    options.inbox(NAME, "inventory-orders", streams::ORDERS, "ev.orders.inventory.>").key(shelf).on(requests)
+}
+
+fn shelf(message: &Incoming) -> String {
+    let order = message.subject.as_deref().and_then(|order| order.parse().ok());
+    order.map_or_else(|| message.id.clone(), |order| Shelf::of(order).to_string())
 }
 
 async fn requests(received: Received<ToInventory>, cx: InboxContext) -> Result<(), HandleError> {

@@ -1,8 +1,10 @@
 //! What the services have in common: where their things are, and how they speak to the broker.
 
 use std::{
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -11,8 +13,9 @@ use annalist::{
     inbox::{HandleError, Inbox, InboxOptions},
 };
 use annalist_nats::{Jetstream, JetstreamConsumer};
-use annalist_service::{Problem, outbound::BuildError};
+use annalist_service::{Problem, Service, ServiceError, outbound::BuildError};
 use axum::http::StatusCode;
+use signal_hook::consts::SIGTERM;
 
 use crate::domain::{NotA, OrderId};
 
@@ -35,6 +38,9 @@ pub struct Options {
     /// The NATS server; it may come and go
     #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
     pub nats: String,
+    /// End, in order, when the standard input does: for a program that starts services, so that none outlives it
+    #[arg(long)]
+    pub attached: bool,
 }
 
 /// Why a service is not made.
@@ -82,6 +88,21 @@ impl Options {
         options.backoff_max = BACKOFF_MAX;
         Inbox::named(name).from(consumer).options(options)
     }
+}
+
+/// Runs a service until it is told to end, or its standard input ends if it is attached to that.
+///
+/// # Errors
+/// [`ServiceError`] when it does not start, or did not end as it should.
+pub async fn run(service: Service, options: &Options) -> Result<(), ServiceError> {
+    if options.attached {
+        // A thread of its own: reading the standard input cannot be interrupted, and nothing may wait for it.
+        thread::spawn(|| {
+            _ = io::copy(&mut io::stdin(), &mut io::sink());
+            _ = signal_hook::low_level::raise(SIGTERM);
+        });
+    }
+    service.run().await
 }
 
 /// The store of a service, in a folder of its own in `dir`. Its lock keeps a second process out.

@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     #[command(flatten)]
-    common: kit::Options,
+    pub(super) common: kit::Options,
 }
 
 /// What it consists of.

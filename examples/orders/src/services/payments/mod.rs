@@ -34,7 +34,7 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     #[command(flatten)]
-    common: kit::Options,
+    pub(super) common: kit::Options,
     /// Where the payment provider is
     #[arg(long, default_value = "http://127.0.0.1:8085")]
     provider: String,

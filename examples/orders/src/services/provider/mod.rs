@@ -25,7 +25,7 @@ pub const NAME: &str = "provider";
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     #[command(flatten)]
-    common: kit::Options,
+    pub(super) common: kit::Options,
     /// The most that a card is good for, in dollars
     #[arg(long, default_value = "150.00")]
     card_max: Cents,

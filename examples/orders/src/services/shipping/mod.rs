@@ -29,7 +29,7 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     #[command(flatten)]
-    common: kit::Options,
+    pub(super) common: kit::Options,
     /// The most CDs that fit into a parcel
     #[arg(long, default_value_t = crate::fulfilment::PARCEL_CDS_MAX)]
     parcel_max: u32,
