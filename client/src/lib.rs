@@ -18,6 +18,6 @@ mod subscription;
 
 mod store;
 
-pub use options::RemoteOptions;
+pub use options::{ApiKey, RemoteOptions};
 pub use remote::AddressError;
 pub use store::RemoteStore;

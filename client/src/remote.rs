@@ -18,7 +18,13 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::{budget::Budget, failure::Failure, limits, options::RemoteOptions, pause::Pauses};
+use crate::{
+    budget::Budget,
+    failure::Failure,
+    limits,
+    options::{ApiKey, RemoteOptions},
+    pause::Pauses,
+};
 
 /// The address of a server cannot be one.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +147,9 @@ impl Remote {
         loop {
             let mut asked = Request::new(request.clone());
             asked.set_timeout(deadline.saturating_duration_since(Instant::now()));
+            if let Some(key) = self.options.key.as_ref().and_then(ApiKey::header) {
+                asked.metadata_mut().insert("authorization", key);
+            }
             let answer = self.while_open(timeout_at(deadline, attempt(asked))).await?;
             let (may_repeat, why) = match answer {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),

@@ -20,6 +20,12 @@ pub struct Arguments {
     /// The folder of the store, made if need be
     #[arg(long, env = "ANNALIST_DATA", default_value = "data")]
     pub data: PathBuf,
+    /// The file of the keys that are accepted; `new-key` makes lines for it
+    #[arg(long, env = "ANNALIST_KEYS")]
+    pub keys: Option<PathBuf>,
+    /// Listen beyond loopback though there are no keys
+    #[arg(long)]
+    pub without_keys: bool,
 }
 
 /// Serves until the process is told to end, and says on standard output where it listens. A second signal ends the process at
@@ -28,10 +34,10 @@ pub struct Arguments {
 /// # Errors
 /// [`ServerError`] when it does not start, or did not end as it should.
 pub async fn serve(arguments: Arguments) -> Result<(), ServerError> {
-    let Arguments { listen, data } = arguments;
+    let Arguments { listen, data, keys, without_keys } = arguments;
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let shown = data.display().to_string();
-    let running = Server::start(ServerOptions { listen, data, ..ServerOptions::default() }).await?;
+    let running = Server::start(ServerOptions { listen, data, keys, without_keys, ..ServerOptions::default() }).await?;
     // Whoever started it may have asked for any port. If nobody listens any more, that is no reason to end.
     _ = writeln!(std::io::stdout(), "listening on http://{}, storing in {shown}", running.address());
     signals.next().await;

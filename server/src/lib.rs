@@ -7,11 +7,13 @@ mod limits;
 mod options;
 
 mod health;
+mod keys;
 mod stopping;
 
 mod grpc;
 mod http;
 
+mod access;
 mod connections;
 mod deadline;
 
@@ -20,5 +22,6 @@ mod server;
 mod command;
 
 pub use command::{Arguments, serve};
+pub use keys::{Role, new_key};
 pub use options::ServerOptions;
 pub use server::{Running, Server, ServerError};

@@ -2,8 +2,8 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use annalist_server::{Arguments, serve};
-use clap::Parser;
+use annalist_server::{Arguments, Role, new_key, serve};
+use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Parser, Debug)]
@@ -11,17 +11,41 @@ use tracing_subscriber::EnvFilter;
 struct Command {
     #[command(flatten)]
     arguments: Arguments,
+    #[command(subcommand)]
+    order: Option<Order>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Order {
+    /// Makes a key: prints it, and on standard error the line for the server's file of keys
+    NewKey {
+        /// What its bearer may do
+        role: Role,
+        /// Whose it is, in one word
+        name: String,
+    },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match serve(Command::parse().arguments).await {
+    let command = Command::parse();
+    let done = match command.order {
+        None => serve(command.arguments).await.map_err(|error| error.to_string()),
+        Some(Order::NewKey { role, name }) => make_key(role, &name).map_err(|error| error.to_string()),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn make_key(role: Role, name: &str) -> std::io::Result<()> {
+    let (key, line) = new_key(role, name)?;
+    writeln!(std::io::stdout(), "{key}")?;
+    writeln!(std::io::stderr(), "{line}")
 }

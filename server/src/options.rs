@@ -18,6 +18,11 @@ pub struct ServerOptions {
     pub listen: SocketAddr,
     /// The folder of the store, made if need be. Default: `data`. Since 0.1.
     pub data: PathBuf,
+    /// The file of the keys that are accepted; without one everybody who reaches the port may do everything. Default: none. Since
+    /// 0.1.
+    pub keys: Option<PathBuf>,
+    /// Whether it may listen beyond loopback without keys. Default: false. Since 0.1.
+    pub without_keys: bool,
     /// How the store is to behave. Since 0.1.
     pub store: StoreOptions,
 }
@@ -25,6 +30,7 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
-        Self { listen, data: PathBuf::from("data"), store: StoreOptions::default() }
+        let (data, store) = (PathBuf::from("data"), StoreOptions::default());
+        Self { listen, data, keys: None, without_keys: false, store }
     }
 }

@@ -1,16 +1,21 @@
 //! A server as it starts, runs and ends.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use annalist_core::StoreError;
 use annalist_proto::v1::FILE_DESCRIPTORS;
 use annalist_store::{OpenError, Store};
-use axum::{Router, middleware::from_fn};
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tonic::service::RoutesBuilder;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{connections, deadline, grpc, health, http, options::ServerOptions, stopping::Stopping};
+use crate::{
+    access, connections, deadline, grpc, health, http, keys::Keys, options::ServerOptions, stopping::Stopping,
+};
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +31,23 @@ pub enum ServerError {
         address: SocketAddr,
         /// What the system says.
         error: std::io::Error,
+    },
+    /// The file of keys cannot be used.
+    #[error("the file of keys {} cannot be used: {why}; `annalist-server new-key` makes lines for it", path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It would listen beyond loopback, and everybody could write.
+    #[error(
+        "{address} can be reached from other machines, and there are no keys: everybody could read and write; give it a file of \
+         keys with --keys, or say --without-keys if the network keeps others out"
+    )]
+    Exposed {
+        /// The address.
+        address: SocketAddr,
     },
     /// The signals that end a process cannot be listened to.
     #[error("cannot listen to signals: {0}")]
@@ -46,7 +68,15 @@ impl Server {
     /// # Errors
     /// [`ServerError`]: nothing runs.
     pub async fn start(options: ServerOptions) -> Result<Running, ServerError> {
-        let ServerOptions { listen, data, store } = options;
+        let ServerOptions { listen, data, keys, without_keys, store } = options;
+        let keys = keys.map(|path| match Keys::load(&path) {
+            Ok(keys) => Ok(Arc::new(keys)),
+            Err(why) => Err(ServerError::Keys { path, why }),
+        });
+        let keys = keys.transpose()?;
+        if keys.is_none() && !without_keys && !listen.ip().is_loopback() {
+            return Err(ServerError::Exposed { address: listen });
+        }
         let failed = |error| ServerError::Listen { address: listen, error };
         // First: whoever starts it twice is to learn that from the address, not from the lock of the store.
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
@@ -54,7 +84,10 @@ impl Server {
         let opening = tokio::task::spawn_blocking(move || Store::open_with(data, store));
         let store = opening.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let (stop, stopping) = Stopping::new();
-        let (reporter, routes) = routes(&store, &stopping);
+        let (reporter, mut routes) = routes(&store, &stopping);
+        if let Some(keys) = keys {
+            routes = routes.layer(from_fn_with_state(keys, access::guard));
+        }
         let mut tasks = JoinSet::new();
         tasks.spawn(health::report(store.clone(), reporter.clone()));
         let mut connections = JoinSet::new();

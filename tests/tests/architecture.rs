@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("annalist-service", &["annalist-core", "annalist"]),
     ("annalist-proto", &["annalist-core"]),
     ("annalist-client", &["annalist-core", "annalist-proto"]),
-    ("annalist-server", &["annalist-core", "annalist-metrics", "annalist-proto", "annalist-store"]),
+    ("annalist-server", &["annalist-client", "annalist-core", "annalist-metrics", "annalist-proto", "annalist-store"]),
     ("bank", &["annalist", "annalist-sql"]),
     ("orders", &["annalist", "annalist-nats", "annalist-service", "annalist-sql"]),
 ];

@@ -11,6 +11,8 @@ mod problem;
 mod query;
 mod read;
 
+pub(crate) use problem::Problem;
+
 use annalist_store::Store;
 use axum::{
     Router,
@@ -58,5 +60,5 @@ async fn unknown(request: Request) -> Response {
     if request.headers().get(CONTENT_TYPE).is_some_and(is_grpc) {
         return Status::unimplemented("this server has no such method; it may be older than the client").into_http();
     }
-    problem::Problem::not_found(request.uri().path()).into_response()
+    Problem::not_found(request.uri().path()).into_response()
 }

@@ -16,9 +16,9 @@ use utoipa::ToSchema;
 
 /// What went wrong, as RFC 9457 says it. `type` is a name for each thing that a caller would do about it.
 #[derive(Serialize, ToSchema, Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// Which kind: `urn:annalist:problem:conflict`, `condition-failed`, `key-reused`, `invalid`, `too-large`, `unavailable`,
-    /// `unknown`, `poisoned`, `foreign-cursor`, `corrupt`, `not-found`, `method-not-allowed`.
+    /// `unknown`, `poisoned`, `foreign-cursor`, `corrupt`, `not-found`, `method-not-allowed`, `denied`.
     #[serde(rename = "type")]
     kind: String,
     /// The kind, for people.
@@ -69,6 +69,11 @@ impl Problem {
     pub(super) fn not_found(path: &str) -> Self {
         let detail = format!("there is nothing at {path}; /openapi.json lists what is there");
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", &detail)
+    }
+
+    /// Somebody who may not.
+    pub(crate) fn denied(status: StatusCode, why: &str) -> Self {
+        Self::new(status, "denied", "The key is not good for this", &why)
     }
 
     /// A body that could not be taken.

@@ -1,14 +1,12 @@
 //! The server as a program, spoken to as other languages do: by the protocol alone.
 
-mod support;
-
 use std::process::Command;
 
+use crate::support::Process;
 use annalist_proto::v1::{
     AppendRequest, Cursor, Direction, Entry, Expected, HeadRequest, NewEvent, ReadRequest, SubscribeRequest,
     event_store_client::EventStoreClient, expected::Kind, subscribe_response::Delivery,
 };
-use support::Process;
 use tonic::{Code, Request, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::v1::{

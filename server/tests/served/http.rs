@@ -1,7 +1,5 @@
 //! The server over plain HTTP, spoken to by curl.
 
-mod support;
-
 use std::{
     fs,
     io::{BufRead as _, BufReader, Lines},
@@ -9,8 +7,8 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
+use crate::support::Process;
 use serde_json::{Value, json};
-use support::Process;
 
 /// What curl says, and the status.
 fn curl(arguments: &[&str]) -> (u16, String) {

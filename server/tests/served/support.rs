@@ -25,7 +25,12 @@ impl Process {
 
     /// Starts it, and waits until it listens.
     pub(crate) fn start(data: &Path) -> Self {
-        let mut child = Self::command(data).stdout(Stdio::piped()).spawn().expect("the server starts");
+        Self::run(Self::command(data))
+    }
+
+    /// Starts a command that serves, and waits until it listens.
+    pub(crate) fn run(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the server starts");
         let mut output = BufReader::new(child.stdout.take().expect("its output is piped"));
         let mut line = String::new();
         output.read_line(&mut line).expect("its output is text");

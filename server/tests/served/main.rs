@@ -1,0 +1,7 @@
+//! The server as a program: spoken to by its protocol, by curl, with and without a key.
+
+mod support;
+
+mod access;
+mod http;
+mod protocol;
