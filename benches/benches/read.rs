@@ -16,8 +16,9 @@ use annalist_sql::{
 };
 use annalist_store::KeyValue;
 use benches::{
-    EVENTS, EventSource, Failure, SPENDING_COUNTED, SPENDING_TABLES, Settings, Spending, SpendingInPostgres,
-    SpendingInSqlite, Streams, Subject, Table, count, describe_machine, fill, millis, read_streams, runtime, touch,
+    EVENTS, EventSource, Failure, ORDERS_COUNTED, ORDERS_TABLES, OrdersInPostgres, SPENDING_COUNTED, SPENDING_TABLES,
+    Settings, Spending, SpendingInPostgres, SpendingInSqlite, Streams, Subject, Table, count, describe_machine, fill,
+    millis, read_streams, runtime, touch,
 };
 use tokio::runtime::Runtime;
 
@@ -35,6 +36,12 @@ const EVENTS_BEHIND: u64 = 200_000;
 
 /// Rows in SQL take longer: one event of so many is replayed into them.
 const SQL_SHARE: u64 = 10;
+
+/// A view that takes a statement for each event takes longer still: one event of so many of those.
+const SINGLY_SHARE: u64 = 10;
+
+/// How many transactions write such a view at the same time.
+const PARTS: u16 = 4;
 
 /// The log is replayed more than once: the first time the store's own cache is empty.
 const REPLAYS: usize = 3;
@@ -180,22 +187,43 @@ fn rebuild(settings: &Settings, runtime: &Runtime) -> Result<(), Failure> {
         }
         return Ok(());
     };
-    with_log(settings, runtime, settings.events / SQL_SHARE, async |store| {
-        let (options, name) = (PgConnectOptions::from_str(url)?, format!("annalist_bench_{}", std::process::id()));
-        let mut server = options.connect().await?;
-        sqlx::raw_sql(AssertSqlSafe(format!("create database {name}"))).execute(&mut server).await?;
-        let model = Postgres::with::<SpendingInPostgres>(options.database(&name), SPENDING_TABLES);
-        model.connect().await?;
-        let mut set = in_memory(&store);
-        set.register_with(SpendingInPostgres, model.clone());
-        let projections = fill_and_rebuild::<SpendingInPostgres>(set, &table, "PostgreSQL, ", &store).await?;
-        let mut view = model.read().await?;
-        let counted: i64 = sqlx::query_scalar(SPENDING_COUNTED).fetch_one(view.connection()).await?;
-        projections.shutdown().await;
-        let drop_it = format!("drop database {name} with (force)");
-        sqlx::raw_sql(AssertSqlSafe(drop_it)).execute(&mut server).await?;
-        Ok(counted.try_into()?)
+    let all = settings.events / SQL_SHARE;
+    with_log(settings, runtime, all, async |store| {
+        in_postgres(url, SpendingInPostgres, SPENDING_TABLES, SPENDING_COUNTED, &table, "PostgreSQL, ", &store).await
+    })?;
+    let few = all / SINGLY_SHARE;
+    with_log(settings, runtime, few, async |store| {
+        in_postgres(url, OrdersInPostgres::<1>, ORDERS_TABLES, ORDERS_COUNTED, &table, "singly, ", &store).await
+    })?;
+    with_log(settings, runtime, few, async |store| {
+        let parts = "in 4 parts, ";
+        in_postgres(url, OrdersInPostgres::<PARTS>, ORDERS_TABLES, ORDERS_COUNTED, &table, parts, &store).await
     })
+}
+
+/// Two rows of a view in a PostgreSQL database of its own; tells how many events the view has counted.
+async fn in_postgres<P: Projection<Model = Postgres>>(
+    url: &str,
+    projection: P,
+    tables: &'static str,
+    counted: &'static str,
+    table: &Table,
+    into: &str,
+    store: &Arc<dyn EventStore>,
+) -> Result<u64, Failure> {
+    let (options, name) = (PgConnectOptions::from_str(url)?, format!("annalist_bench_{}", std::process::id()));
+    let mut server = options.connect().await?;
+    sqlx::raw_sql(AssertSqlSafe(format!("create database {name}"))).execute(&mut server).await?;
+    let model = Postgres::with::<P>(options.database(&name), tables);
+    model.connect().await?;
+    let mut set = in_memory(store);
+    set.register_with(projection, model.clone());
+    let projections = fill_and_rebuild::<P>(set, table, into, store).await?;
+    let mut view = model.read().await?;
+    let counted: i64 = sqlx::query_scalar(counted).fetch_one(view.connection()).await?;
+    projections.shutdown().await;
+    sqlx::raw_sql(AssertSqlSafe(format!("drop database {name} with (force)"))).execute(&mut server).await?;
+    Ok(counted.try_into()?)
 }
 
 fn in_memory(store: &Arc<dyn EventStore>) -> ProjectionSet {

@@ -23,7 +23,10 @@ pub use forward::Forward;
 pub use load::{LOADS, Load, LoadFigures, fill, run_clients, run_load};
 pub use machine::{describe_machine, processor_time};
 pub use settings::{Folder, Settings};
-pub use sql_view::{SPENDING_COUNTED, SPENDING_TABLES, SpendingInPostgres, SpendingInSqlite};
+pub use sql_view::{
+    ORDERS_COUNTED, ORDERS_TABLES, OrdersInPostgres, SPENDING_COUNTED, SPENDING_TABLES, SpendingInPostgres,
+    SpendingInSqlite,
+};
 pub use streams::{Streams, read_streams, touch};
 pub use subject::Subject;
 pub use table::{Table, count, millis};

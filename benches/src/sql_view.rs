@@ -1,4 +1,5 @@
-//! The view of [`Spending`](crate::Spending) as rows in SQL: two statements for each transaction, whatever it brings.
+//! The view of [`Spending`](crate::Spending) as rows in SQL: two statements for each transaction, whatever it brings. And one that
+//! needs a statement for each event.
 
 use std::collections::BTreeMap;
 
@@ -100,6 +101,35 @@ impl Projection for SpendingInPostgres {
             let (names, numbers): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
             sqlx::query(statement).bind(names).bind(numbers).execute(tx.connection()).await?;
         }
+        Ok(())
+    }
+}
+
+/// A row for each stream, written event by event, in so many transactions at the same time: what a projection does that nobody
+/// wrote [`Projection::apply_all`] for.
+#[derive(Clone, Copy, Debug)]
+pub struct OrdersInPostgres<const PARTITIONS: u16>;
+
+/// Its table.
+pub const ORDERS_TABLES: &str =
+    "create table orders (stream text primary key, cents bigint not null, events bigint not null)";
+
+/// How many events it has counted.
+pub const ORDERS_COUNTED: &str = "select cast(coalesce(sum(events), 0) as bigint) from orders";
+
+const ORDER: &str = "insert into orders values ($1, $2, 1) on conflict (stream) \
+                     do update set cents = orders.cents + excluded.cents, events = orders.events + 1";
+
+impl<const PARTITIONS: u16> Projection for OrdersInPostgres<PARTITIONS> {
+    const NAME: &'static str = "orders-in-postgres";
+    const VERSION: u32 = 1;
+    type Event = OrderEvent;
+    type Model = Postgres;
+    const PARTITIONS: u16 = PARTITIONS;
+
+    async fn apply(&self, event: &Recorded<OrderEvent>, tx: &mut PostgresTx) -> Result<(), ApplyError> {
+        let (_, _, cents) = event.event.parts()?;
+        sqlx::query(ORDER).bind(event.record.stream()).bind(cents).execute(tx.connection()).await?;
         Ok(())
     }
 }
