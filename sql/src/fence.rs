@@ -80,6 +80,11 @@ impl Fence {
         self.known().signed = true;
     }
 
+    /// Whether its name was seen to stand in the note.
+    pub(crate) fn has_signed(&self) -> bool {
+        self.known().signed
+    }
+
     /// Whether the writer may write, having found this note under a lock that keeps others from changing it; tells the
     /// cursor that it writes behind.
     ///

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Connections that write, for each projection in PostgreSQL: the runner, a rebuild, and what both ask in between.
+/// Connections that write, for each projection in PostgreSQL: the runner, a rebuild, and what both ask in between. One with
+/// partitions has as many more.
 pub(crate) const WRITERS_MAX: u32 = 3;
 
 /// Connections that read, for each projection. PostgreSQL allows a hundred in all unless told otherwise.

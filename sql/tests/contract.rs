@@ -18,8 +18,8 @@ use annalist::{
 use annalist_core::{Cursor, Position};
 use annalist_sql::SqlError;
 use support::{
-    AccountEvent, Database, Entries, InPostgres, InSqlite, PATIENCE, REFUSED, World, failed, only_one_is_left, refused,
-    state_when, totals, within,
+    AccountEvent, Database, Entries, InPartitions, InPostgres, InSqlite, PATIENCE, REFUSED, World, failed,
+    only_one_is_left, refused, state_when, totals, within,
 };
 
 /// Posts `amounts` in one transaction that ends at `cursor`.
@@ -358,6 +358,22 @@ async fn of_two_services_one_goes_on_and_nothing_is_applied_twice<D: Database>()
     assert!(format!("{one:?}{other:?}").contains("another writer"), "{one:?} {other:?}");
     assert_eq!(D::live(&model).await, totals(recorded));
 }
+
+/// What is true also of a view that several transactions write at the same time.
+macro_rules! in_partitions {
+    ($($case:ident),* $(,)?) => {
+        mod partitions {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { super::$case::<super::InPartitions<3>>().await; })*
+        }
+    };
+}
+
+in_partitions!(
+    each_event_is_applied_once_though_the_service_is_dropped_midway,
+    a_cursor_of_another_log_is_refused_until_the_view_is_rebuilt,
+    of_two_services_one_goes_on_and_nothing_is_applied_twice,
+);
 
 macro_rules! contract {
     ($($case:ident),* $(,)?) => {

@@ -10,8 +10,8 @@ use annalist::projection::{
 };
 use annalist_core::{Cursor, Position};
 use support::{
-    Applied, Database, Entries, InEmbedded, InPostgres, InSqlite, Ledger, LedgerInPostgres, LedgerInSqlite, PATIENCE,
-    Picky, World, refused, totals, within,
+    Applied, Database, Entries, InEmbedded, InPostgres, InSqlite, Ledger, LedgerInPartitions, LedgerInPostgres,
+    LedgerInSqlite, PATIENCE, Picky, World, refused, totals, within,
 };
 
 async fn seen<L: Ledger>(projections: &Projections, cursor: Cursor) {
@@ -245,5 +245,5 @@ macro_rules! models {
     };
 }
 
-services!(embedded InEmbedded; sqlite LedgerInSqlite; postgres LedgerInPostgres;);
+services!(embedded InEmbedded; sqlite LedgerInSqlite; postgres LedgerInPostgres; partitions LedgerInPartitions<3>;);
 models!(models_in_sqlite InSqlite; models_in_postgres InPostgres;);

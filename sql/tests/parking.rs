@@ -10,7 +10,9 @@ use proptest::{
     strategy::ValueTree as _,
     test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
-use support::{Applied, InEmbedded, Ledger, LedgerInPostgres, LedgerInSqlite, PATIENCE, Picky, World};
+use support::{
+    Applied, InEmbedded, Ledger, LedgerInPartitions, LedgerInPostgres, LedgerInSqlite, PATIENCE, Picky, World,
+};
 
 async fn seen<L: Ledger>(projections: &Projections, cursor: Cursor) {
     projections.reached::<Picky<L>>(cursor, PATIENCE).await.unwrap();
@@ -199,6 +201,10 @@ macro_rules! contract {
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() { super::$case::<super::LedgerInPostgres>().await; })*
+        }
+        mod partitions {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { super::$case::<super::LedgerInPartitions<3>>().await; })*
         }
     };
 }

@@ -200,7 +200,7 @@ async fn tables_of_ours_from_before_are_completed() {
     let database = InPostgres::make().await;
     let model = database.open::<Here>().await;
     model.promote().await.unwrap();
-    let before = "drop table annalist.parked; alter table annalist.views drop column kept";
+    let before = "drop table annalist.parked, annalist.partitions; alter table annalist.views drop column kept";
     sqlx::raw_sql(before).execute(&mut database.0.connection().await).await.unwrap();
     let model = database.open::<Here>().await;
     assert!(model.is_live().await.unwrap());

@@ -122,24 +122,16 @@ impl Applier {
             && let Some(last) = batch.last()
         {
             let cursor = log.at(last.position);
-            let span = tracing::debug_span!(
-                parent: None,
-                "annalist.projection",
-                projection = self.name,
-                position = cursor.position.get(),
-                events = batch.len()
-            );
             let began = Instant::now();
             let transaction = async {
-                trace::link(batch);
                 if let Some(note) = &poisoned {
-                    instance.park(note, cursor).await.map(|()| vec![note.key.clone()])
+                    instance.park(note, cursor).await.map(|parked| Vec::from_iter(parked.then(|| note.key.clone())))
                 } else {
                     let parking = Parking { keys: parked, now: self.env.now() };
                     instance.apply(batch, decoded.take(), cursor, Some(parking)).await
                 }
             };
-            match transaction.instrument(span).await {
+            match self.spanned(batch, transaction).await {
                 Ok(keys) => {
                     for key in keys {
                         parked.add(key);
@@ -153,9 +145,13 @@ impl Applier {
                     tell(Step::Failed(&failure));
                     return Err(Halt::Failed(failure));
                 }
-                // What stands before the event is committed first, so that the view ends right before it.
-                Err(Failure { at: Some((index, _)), .. }) if index > 0 => count = index,
                 Err(failure) => {
+                    look_again(instance, parked).await?;
+                    // What stands before the event is committed first, so that the view ends right before it.
+                    if let Some((index @ 1.., _)) = failure.at {
+                        count = index;
+                        continue;
+                    }
                     attempts += 1;
                     tell(Step::Failed(&failure));
                     match self.back_off(failure, attempts).await {
@@ -184,6 +180,19 @@ impl Applier {
             }
         }
         Ok(())
+    }
+
+    /// What is done with events in a span of its own, linked to what recorded them.
+    async fn spanned<T>(&self, batch: &[RecordedEvent], work: impl Future<Output = T>) -> T {
+        let position = batch.last().map(|last| last.position.get());
+        let (projection, events) = (self.name, batch.len());
+        let span = tracing::debug_span!(parent: None, "annalist.projection", projection, position, events);
+        async {
+            trace::link(batch);
+            work.await
+        }
+        .instrument(span)
+        .await
     }
 
     fn committed(&self, events: usize, began: Instant) {
@@ -244,6 +253,14 @@ impl Applier {
             () = tokio::time::sleep(wait) => Ok(()),
         }
     }
+}
+
+/// When one of several transactions fails, the others may have parked events.
+async fn look_again(instance: &dyn Instance, parked: &mut ParkedKeys) -> Result<(), Halt> {
+    if instance.is_split() && instance.can_park() {
+        *parked = parked_keys(instance).await.map_err(|error| Halt::Failed(error.into()))?;
+    }
+    Ok(())
 }
 
 /// Whether a position is that of one of these events, or right before them. Positions have no gaps.

@@ -14,6 +14,9 @@
 //!
 //! [`Projections::named`] gives a service's own command line what it needs: status, rebuilds, what is parked.
 //!
+//! A projection with [`Projection::PARTITIONS`] is applied in several transactions at the same time, each with the events of its
+//! keys. The cursor that readers see moves when all of them are done.
+//!
 //! ```text
 //! log ── feed ──► applier ──► instance (projection + read model) ──► published cursor ──► waiting readers
 //!                  retries     one transaction per batch
@@ -32,6 +35,11 @@ mod model;
 mod embedded;
 
 mod instance;
+mod partition;
+
+mod lot;
+
+mod bound;
 
 mod feed;
 
@@ -71,6 +79,7 @@ pub use key_value::{Batch, Change, KeyValueStore, MemoryKeyValue, Rows, VisitRow
 pub use model::{ApplyError, Kept, ModelError, Projection, ReadModel, Unfinished};
 pub use options::{ProjectionOptions, RebuildOptions};
 pub use parking::{OnFailure, Parked, ParkedCount};
+pub use partition::{Partition, Reached};
 pub use rebuild::{Rebuild, RebuildError, Rebuilt};
 pub use running::Projections;
 pub use set::{ProjectionSet, StartError};

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     options::RebuildOptions,
     parking::{OnFailure, Parked},
+    partition::{Partition, Reached},
     table::RowError,
 };
 use crate::event::{Events, Recorded};
@@ -94,6 +95,16 @@ pub trait Projection: Send + Sync + 'static {
         }
     }
 
+    /// How many transactions apply the events of a batch at the same time, each those of its own [keys](Projection::key), in
+    /// order: for a database that is far away, where each waits for its answers, and a projection that writes no rows which
+    /// events of several keys change. Each has a connection. It may be changed at any time. The read model must be able to
+    /// do it ([`ReadModel::PARTITIONS`]), as PostgreSQL is; otherwise this does not compile.
+    ///
+    /// A reader who looks while a batch is being applied may find some partitions ahead of others; behind a cursor that he waited
+    /// for, all are there. A projection that stops at an event may have applied later ones, of other partitions; they are not
+    /// applied again.
+    const PARTITIONS: u16 = 1;
+
     /// What is done about an event that cannot be decoded or applied: the projection stops, unless this says that it
     /// parks the event's key. A rebuild never parks: it fails, and the live view stays as it is.
     fn on_failure(&self) -> OnFailure {
@@ -133,6 +144,40 @@ pub trait ReadModel: Clone + Send + Sync + 'static {
 
     /// Commits rows and cursor together, or neither.
     fn commit(tx: Self::Tx, cursor: Cursor) -> impl Future<Output = Result<(), ModelError>> + Send;
+
+    /// Whether an instance takes several transactions at the same time, one for each partition: the three methods below are
+    /// there then. Each partition has a mark, which changes with its rows. The cursor of the instance is behind none of them that
+    /// matters: it is moved by a transaction from [`ReadModel::begin`] once all partitions have their events up to there.
+    const PARTITIONS: bool = false;
+
+    /// Begins a transaction on the rows of a partition, and tells which partitions are ahead of the cursor of the instance, as
+    /// this transaction sees it: their events are not applied again. These include partitions that are of another number than
+    /// this one, of which there were so many before.
+    ///
+    /// What is said at [`ReadModel::begin`] about a transaction that was dropped is true for each partition. A transaction of
+    /// `begin` and those of partitions exclude each other.
+    fn begin_partition(
+        &self,
+        partition: Partition,
+    ) -> impl Future<Output = Result<(Self::Tx, Vec<Reached>), ModelError>> + Send {
+        let _ = partition;
+        ready(Err(ModelError::CannotSplit))
+    }
+
+    /// The partitions that are ahead of the cursor of the instance.
+    fn reached(&self) -> impl Future<Output = Result<Vec<Reached>, ModelError>> + Send {
+        ready(if Self::PARTITIONS { Err(ModelError::CannotSplit) } else { Ok(Vec::new()) })
+    }
+
+    /// Commits rows and the mark of a partition together, or neither. The cursor of the instance stays.
+    fn commit_partition(
+        tx: Self::Tx,
+        partition: Partition,
+        position: Position,
+    ) -> impl Future<Output = Result<(), ModelError>> + Send {
+        let _ = (tx, partition, position);
+        ready(Err(ModelError::CannotSplit))
+    }
 
     /// Makes an empty instance beside this one, at [`Cursor::START`], which nobody reads. Any instance can do it, also
     /// one that was replaced since.
@@ -289,6 +334,9 @@ pub enum ModelError {
     /// It keeps no parked events. Use a read model that does, or let the projection stop at what it cannot apply.
     #[error("this read model keeps no parked events")]
     CannotPark,
+    /// It takes one transaction at a time. Leave [`Projection::PARTITIONS`] at 1.
+    #[error("this read model takes one transaction at a time")]
+    CannotSplit,
     /// The store of a read model cannot be reached, or is busy. It is tried again for as long as that takes.
     #[error("the store of the read model cannot be reached")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),

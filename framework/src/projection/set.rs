@@ -13,9 +13,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     applier::{Applier, Stop},
+    bound::Bound,
     control::{Entry, Inner},
     embedded::Embedded,
-    instance::{Bound, Instance, chain},
+    instance::{Instance, chain},
     key_value::KeyValueStore,
     model::{ModelError, Projection},
     options::{CONTROL_QUEUE, ProjectionOptions},
@@ -110,7 +111,7 @@ impl ProjectionSet {
             let opening = open(views);
             Box::pin(async move {
                 let model = opening.await?;
-                Ok(Arc::new(Bound { projection: Arc::new(projection), model }) as Arc<dyn Instance>)
+                Ok(Arc::new(Bound::new(Arc::new(projection), model)) as Arc<dyn Instance>)
             })
         };
         let (name, version, type_id) = (P::NAME, P::VERSION, TypeId::of::<P>());

@@ -1,6 +1,6 @@
 //! All instances of a projection: which there are, and which are needed.
 
-use annalist::projection::Kept;
+use annalist::projection::{Kept, Projection};
 use sqlx::{
     PgConnection, PgPool,
     pool::PoolOptions,
@@ -27,12 +27,12 @@ fn pool(connections: u32) -> PgPoolOptions {
 }
 
 impl Shared {
-    pub(super) fn new(name: &'static str, version: u32, tables: &'static str, options: PgConnectOptions) -> Self {
+    pub(super) fn new<P: Projection>(tables: &'static str, options: PgConnectOptions) -> Self {
         let lock_timeout = format!("{}ms", PATIENCE.as_millis());
         let options = options.options([("lock_timeout", lock_timeout)]);
-        let writers = pool(WRITERS_MAX).connect_lazy_with(options.clone());
+        let writers = pool(WRITERS_MAX + u32::from(P::PARTITIONS) - 1).connect_lazy_with(options.clone());
         let readers = pool(READERS_MAX).connect_lazy_with(options);
-        Self { name, version: i64::from(version), tables, writers, readers }
+        Self { name: P::NAME, version: i64::from(P::VERSION), tables, writers, readers }
     }
 
     /// Finds or makes the instance that this version of the projection is to fill, and removes what nobody needs.

@@ -3,10 +3,11 @@
 mod instances;
 mod notes;
 mod parked;
+mod partitions;
 
 use std::{fmt, sync::Arc};
 
-use annalist::projection::{Kept, ModelError, Parked, Projection, ReadModel, Unfinished};
+use annalist::projection::{Kept, ModelError, Parked, Partition, Projection, Reached, ReadModel, Unfinished};
 use annalist_core::{Cursor, Position};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::OnceCell;
@@ -55,7 +56,7 @@ impl Postgres {
     /// [`Postgres::at`] with options that do not fit in an address.
     #[must_use]
     pub fn with<P: Projection>(options: PgConnectOptions, tables: &'static str) -> Self {
-        let shared = Arc::new(Shared::new(P::NAME, P::VERSION, tables, options));
+        let shared = Arc::new(Shared::new::<P>(tables, options));
         Self { shared, instance: Arc::default(), fence: Arc::new(Fence::new()) }
     }
 
@@ -97,6 +98,15 @@ impl Postgres {
             }
         }
         Err(SqlError::Unavailable(sqlx::Error::PoolTimedOut))
+    }
+
+    /// Puts the writer's name into the note of the instance: partitions are written without touching it.
+    async fn sign(&self) -> Result<(), ModelError> {
+        if self.fence.has_signed() {
+            return Ok(());
+        }
+        let (tx, cursor) = self.begin().await?;
+        Self::commit(tx, cursor).await
     }
 
     /// Makes this the live instance, and keeps or removes the one that was.
@@ -154,6 +164,31 @@ impl ReadModel for Postgres {
         transaction.commit().await.map_err(model)?;
         fence.committed(cursor);
         Ok(())
+    }
+
+    const PARTITIONS: bool = true;
+
+    async fn begin_partition(&self, partition: Partition) -> Result<(PostgresTx, Vec<Reached>), ModelError> {
+        self.sign().await?;
+        let number = self.number().await?;
+        let mut transaction = self.shared.writers.begin().await.map_err(model)?;
+        let note = notes::share(&mut transaction, number).await?.ok_or_else(gone)?;
+        let behind = self.fence.admit(&note)?.position;
+        let reached = partitions::enter(&mut transaction, number, partition, behind).await.map_err(model)?;
+        notes::enter(&mut transaction, self.shared.name, number).await?;
+        Ok((Tx { transaction, fence: Arc::clone(&self.fence), instance: number }, reached))
+    }
+
+    async fn reached(&self) -> Result<Vec<Reached>, ModelError> {
+        let number = self.number().await?;
+        let mut connection = self.shared.writers.acquire().await.map_err(model)?;
+        partitions::ahead(&mut connection, number).await.map_err(model)
+    }
+
+    async fn commit_partition(tx: PostgresTx, partition: Partition, position: Position) -> Result<(), ModelError> {
+        let Tx { mut transaction, instance, .. } = tx;
+        partitions::write(&mut transaction, instance, partition, position).await.map_err(model)?;
+        transaction.commit().await.map_err(model)
     }
 
     async fn shadow(&self) -> Result<Self, ModelError> {

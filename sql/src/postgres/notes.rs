@@ -4,6 +4,7 @@
 //! annalist.views           instance (number, never used again), projection, version, live, writer, store, epoch, position,
 //!                          why it is kept that is not live, as JSON
 //! annalist.parked          events that an instance has set aside: key, position, error, attempts, time in microseconds
+//! annalist.partitions      how far a partition of an instance is: number, of how many, position
 //! "projection#instance"    the schema with the tables of an instance
 //! ```
 
@@ -47,6 +48,13 @@ const TABLES: &str = "
         time bigint not null,
         primary key (instance, key, position)
     );
+    create table if not exists annalist.partitions (
+        instance integer not null references annalist.views on delete cascade,
+        \"of\" integer not null,
+        number integer not null,
+        position bigint not null,
+        primary key (instance, \"of\", number)
+    );
 ";
 
 /// What is known of an instance.
@@ -60,7 +68,7 @@ pub(super) struct Row {
 /// Makes our own tables, if they are not there.
 pub(super) async fn make_tables(connection: &mut PgConnection) -> Result<(), SqlError> {
     // The one that came last: without it there may be those from before.
-    let there = "select to_regclass('annalist.parked') is not null";
+    let there = "select to_regclass('annalist.partitions') is not null";
     if sqlx::query_scalar(there).fetch_one(&mut *connection).await? {
         return Ok(());
     }
@@ -195,6 +203,12 @@ pub(super) async fn note(connection: &mut PgConnection, instance: i64) -> Result
 /// The note of an instance, which nobody else changes until the end of the transaction.
 pub(super) async fn lock(connection: &mut PgConnection, instance: i64) -> Result<Option<Note>, ModelError> {
     let note = "select writer, store, epoch, position from annalist.views where instance = $1 for update";
+    read(connection, note, instance).await
+}
+
+/// The note of an instance, which others may read under this lock too, but not change.
+pub(super) async fn share(connection: &mut PgConnection, instance: i64) -> Result<Option<Note>, ModelError> {
+    let note = "select writer, store, epoch, position from annalist.views where instance = $1 for share";
     read(connection, note, instance).await
 }
 

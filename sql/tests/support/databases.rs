@@ -14,6 +14,9 @@ pub(crate) trait Database: Sized + Send + Sync + 'static {
     /// One state of the live instance.
     type View: Send;
 
+    /// How many transactions write at the same time.
+    const PARTITIONS: u16 = 1;
+
     fn make() -> impl Future<Output = Self> + Send;
 
     /// Opens with the usual tables.
@@ -82,11 +85,15 @@ impl Database for InSqlite {
     }
 }
 
-pub(crate) struct InPostgres(pub(crate) Server);
+/// In PostgreSQL, written by so many transactions at the same time.
+pub(crate) struct InPartitions<const PARTITIONS: u16>(pub(crate) Server);
 
-impl Database for InPostgres {
+pub(crate) type InPostgres = InPartitions<1>;
+
+impl<const PARTITIONS: u16> Database for InPartitions<PARTITIONS> {
     type Model = Postgres;
     type View = View<sqlx::Postgres>;
+    const PARTITIONS: u16 = PARTITIONS;
 
     async fn make() -> Self {
         Self(Server::start().await)

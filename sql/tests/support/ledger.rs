@@ -32,6 +32,9 @@ pub(crate) type Applied = Vec<(String, Vec<i64>)>;
 pub(crate) trait Ledger: Sized + Send + Sync + 'static {
     type Model: ReadModel;
 
+    /// How many transactions write at the same time.
+    const PARTITIONS: u16 = 1;
+
     fn make() -> impl Future<Output = Self> + Send;
 
     /// A service with one projection, on what is there.
@@ -102,6 +105,7 @@ impl<L: Ledger> Projection for Picky<L> {
     const VERSION: u32 = 1;
     type Event = AccountEvent;
     type Model = L::Model;
+    const PARTITIONS: u16 = L::PARTITIONS;
 
     async fn apply(
         &self,
@@ -241,9 +245,12 @@ impl Ledger for LedgerInSqlite {
     }
 }
 
-pub(crate) struct LedgerInPostgres(pub(crate) Server);
+/// In PostgreSQL, written by so many transactions at the same time.
+pub(crate) struct LedgerInPartitions<const PARTITIONS: u16>(pub(crate) Server);
 
-impl LedgerInPostgres {
+pub(crate) type LedgerInPostgres = LedgerInPartitions<1>;
+
+impl<const PARTITIONS: u16> LedgerInPartitions<PARTITIONS> {
     const TABLES: &str =
         "create table applied (number serial primary key, stream text not null, position bigint not null)";
 
@@ -257,8 +264,9 @@ impl LedgerInPostgres {
     }
 }
 
-impl Ledger for LedgerInPostgres {
+impl<const PARTITIONS: u16> Ledger for LedgerInPartitions<PARTITIONS> {
     type Model = Postgres;
+    const PARTITIONS: u16 = PARTITIONS;
 
     async fn make() -> Self {
         Self(Server::start().await)

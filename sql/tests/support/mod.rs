@@ -25,8 +25,8 @@ use annalist_memory::MemoryStore;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-pub(crate) use databases::{Database, InPostgres, InSqlite};
-pub(crate) use ledger::{Applied, InEmbedded, Ledger, LedgerInPostgres, LedgerInSqlite, Picky};
+pub(crate) use databases::{Database, InPartitions, InPostgres, InSqlite};
+pub(crate) use ledger::{Applied, InEmbedded, Ledger, LedgerInPartitions, LedgerInPostgres, LedgerInSqlite, Picky};
 pub(crate) use server::Server;
 
 /// How long anything may take: far longer than it does, so that a slow machine does not fail a test.
@@ -54,6 +54,7 @@ impl<D: Database, const VERSION: u32> Projection for Entries<D, VERSION> {
     const VERSION: u32 = VERSION;
     type Event = AccountEvent;
     type Model = D::Model;
+    const PARTITIONS: u16 = D::PARTITIONS;
 
     async fn apply(
         &self,

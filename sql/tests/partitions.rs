@@ -1,0 +1,114 @@
+//! Several transactions write a view at the same time: each event is applied once and in the order of its key, whenever the
+//! service ends and however many there are the next time.
+#![allow(clippy::unwrap_used, reason = "the cases are tests, though generics make them so")]
+
+mod support;
+
+use annalist::projection::{OnFailure, Projection, ProjectionState};
+use annalist_core::{Cursor, Position};
+use annalist_sql::sqlx;
+use support::{Applied, Ledger, LedgerInPartitions as In, PATIENCE, Picky, Server, World, failed, state_when, within};
+
+/// What every projection makes of the log of `1 ..= count`.
+fn all(count: i64) -> Applied {
+    let of = |account: i64| (1..=count).filter(|amount| amount.rem_euclid(7) == account).collect::<Vec<_>>();
+    (0..7).map(|account| (format!("account-{account}"), of(account))).collect()
+}
+
+/// How many partitions are ahead of the cursor, as a stranger sees it.
+async fn ahead(server: &Server) -> i64 {
+    let ahead = "select count(*) from annalist.partitions p join annalist.views v using (instance) \
+                 where p.position > v.position";
+    sqlx::query_scalar(ahead).fetch_one(&mut server.connection().await).await.unwrap()
+}
+
+/// A service that is given so many permits to apply events, and is dropped where that leaves it.
+async fn a_life<const PARTITIONS: u16>(server: Server, world: &World, permits: usize) -> Server {
+    let (ledger, picky) = (In::<PARTITIONS>(server), Picky::<In<PARTITIONS>>::bad([]));
+    picky.free_until(0);
+    let projections = ledger.start(world, picky.clone()).await;
+    picky.permits.add_permits(permits);
+    let used_up = async {
+        while picky.permits.available_permits() > 0 || picky.seen() <= permits as u64 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the permits to be used up", used_up).await;
+    // Transactions that have all they need are committed meanwhile.
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    drop(projections);
+    ledger.0
+}
+
+async fn the_end<const PARTITIONS: u16>(server: Server, world: &World, last: Cursor) -> (Server, Applied) {
+    let (ledger, picky) = (In::<PARTITIONS>(server), Picky::<In<PARTITIONS>>::bad([]));
+    let projections = ledger.start(world, picky).await;
+    projections.reached::<Picky<In<PARTITIONS>>>(last, PATIENCE).await.unwrap();
+    let applied = ledger.applied(&projections).await;
+    assert!(projections.shutdown().await);
+    (ledger.0, applied)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_number_of_partitions_may_change_wherever_the_service_ended() {
+    let (mut server, world) = (Server::start().await, World::new());
+    let mut uneven = 0;
+    for round in 1..=8 {
+        let last = world.record((round * 40 - 39)..=(round * 40)).await;
+        for (of, permits) in [5, 9, 14].into_iter().enumerate() {
+            server = match (of + permits) % 4 + usize::from(round % 2 == 0) {
+                0 => a_life::<2>(server, &world, permits).await,
+                1 => a_life::<3>(server, &world, permits).await,
+                2 => a_life::<1>(server, &world, permits).await,
+                _ => a_life::<7>(server, &world, permits).await,
+            };
+            uneven += ahead(&server).await;
+        }
+        if round % 2 == 0 {
+            let (back, applied) = the_end::<4>(server, &world, last).await;
+            assert_eq!((ahead(&back).await, applied), (0, all(round * 40)));
+            server = back;
+        }
+    }
+    assert!(uneven > 8, "it would say little if all partitions ended alike: {uneven}");
+}
+
+/// Stops at what it cannot apply.
+struct Strict(Picky<In<3>>);
+
+impl Projection for Strict {
+    const NAME: &'static str = Picky::<In<3>>::NAME;
+    const VERSION: u32 = 1;
+    type Event = support::AccountEvent;
+    type Model = annalist_sql::Postgres;
+    const PARTITIONS: u16 = 3;
+
+    async fn apply(
+        &self,
+        event: &annalist::Recorded<support::AccountEvent>,
+        tx: &mut annalist_sql::PostgresTx,
+    ) -> Result<(), annalist::projection::ApplyError> {
+        self.0.apply(event, tx).await
+    }
+
+    fn on_failure(&self) -> OnFailure {
+        OnFailure::stop().attempts(2)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_stops_goes_on_where_each_partition_is() {
+    let (ledger, world, picky) = (In::<3>::make().await, World::new(), Picky::bad([33]));
+    let last = world.record(1..=60).await;
+    let projections = world.start(Strict(picky.clone()), ledger.model()).await;
+    let state = state_when(&projections, "the projection to stop", failed).await;
+    let at = Some(Position::new(33));
+    assert!(matches!(&state, ProjectionState::Failed { position, .. } if *position == at), "{state}");
+    assert_eq!(projections.status().await.unwrap()[0].cursor.position, Position::new(32));
+    drop(projections);
+
+    picky.mend();
+    let projections = world.start(Strict(picky), ledger.model()).await;
+    projections.reached::<Strict>(last, PATIENCE).await.unwrap();
+    assert_eq!(ledger.applied(&projections).await, all(60));
+}
