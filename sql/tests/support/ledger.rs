@@ -63,6 +63,8 @@ pub(crate) struct Picky<L> {
     pub(crate) free_until: Arc<AtomicU64>,
     /// One for each event behind that.
     pub(crate) permits: Arc<Semaphore>,
+    /// The stream whose events need a permit in any case.
+    pub(crate) held: Option<&'static str>,
     /// How many events it was given.
     pub(crate) seen: Arc<AtomicU64>,
     ledger: PhantomData<fn() -> L>,
@@ -70,9 +72,9 @@ pub(crate) struct Picky<L> {
 
 impl<L> Clone for Picky<L> {
     fn clone(&self) -> Self {
-        let Self { bad, free_until, permits, seen, ledger } = self;
+        let Self { bad, free_until, permits, held, seen, ledger } = self;
         let (bad, free_until) = (Arc::clone(bad), Arc::clone(free_until));
-        Self { bad, free_until, permits: Arc::clone(permits), seen: Arc::clone(seen), ledger: *ledger }
+        Self { bad, free_until, permits: Arc::clone(permits), held: *held, seen: Arc::clone(seen), ledger: *ledger }
     }
 }
 
@@ -82,6 +84,7 @@ impl<L> Picky<L> {
             bad: Arc::new(Mutex::new(positions.into_iter().collect())),
             free_until: Arc::new(AtomicU64::new(u64::MAX)),
             permits: Arc::new(Semaphore::new(0)),
+            held: None,
             seen: Arc::default(),
             ledger: PhantomData,
         }
@@ -114,7 +117,7 @@ impl<L: Ledger> Projection for Picky<L> {
     ) -> Result<(), ApplyError> {
         let position = event.record.position.get();
         self.seen.fetch_add(1, Ordering::SeqCst);
-        if position > self.free_until.load(Ordering::SeqCst) {
+        if position > self.free_until.load(Ordering::SeqCst) || self.held == Some(event.record.stream()) {
             self.permits.acquire().await?.forget();
         }
         L::add(tx, event.record.stream(), position.cast_signed()).await?;
