@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use annalist::projection::{OnFailure, Projection, ProjectionState};
 use annalist_core::{Cursor, Position};
 use annalist_sql::sqlx;
@@ -30,7 +32,8 @@ async fn a_life<const PARTITIONS: u16>(server: Server, world: &World, held: &'st
     let projections = ledger.start(world, picky.clone()).await;
     let gone_on = async {
         while picky.seen() == 0 || (PARTITIONS > 1 && ahead(&ledger.0).await == 0) {
-            tokio::task::yield_now().await;
+            // A stranger comes with a connection each time.
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     within("the others to go on", gone_on).await;
