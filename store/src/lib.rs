@@ -8,6 +8,7 @@ mod limits;
 
 mod error;
 mod options;
+mod progress;
 
 mod metrics;
 
@@ -32,8 +33,12 @@ mod recovery;
 mod reader;
 mod subscription;
 
+mod verify;
+
 mod observe;
 mod store;
+
+mod care;
 
 mod key_value;
 
@@ -42,4 +47,6 @@ pub use error::OpenError;
 pub use key_value::{KeyValue, KeyValueBatch, KeyValueSnapshot, VisitRow};
 pub use metrics::METRICS;
 pub use options::{Compression, Durability, StoreOptions};
+pub use progress::Progress;
 pub use store::Store;
+pub use verify::{Finding, Part, Verified};

@@ -76,5 +76,11 @@ pub(crate) const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// Events in one row of a list of the index (a longer run is split): a look-up decodes whole rows.
 pub(crate) const LIST_ROW_EVENTS: usize = 256;
 
+/// Events that are verified at once: some megabytes of memory, and a fraction of a second between two reports.
+pub(crate) const VERIFY_WINDOW_EVENTS: usize = 16 * 1024;
+
+/// What verifying lists: enough to see what is wrong with a store, and no more memory if all of it is.
+pub(crate) const FINDINGS_MAX: usize = 1000;
+
 const _: () = assert!(QUEUE_BYTES_MAX >= 2 * APPEND_BYTES_MAX, "the largest append must fit the queue beside others");
 const _: () = assert!(QUEUE_PERMITS <= u32::MAX as usize, "permits are counted in 32 bits");

@@ -35,6 +35,9 @@ pub enum Compression {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StoreOptions {
+    /// Whether a store is made where there is none; otherwise that is an error, which tells a mistyped folder. Default: true.
+    /// Since 0.1.
+    pub create: bool,
     /// What an acknowledgement promises. Default: [`Durability::PowerLoss`]. Since 0.1.
     pub durability: Durability,
     /// Target size of a page, in bytes. Default: 8 KiB. Since 0.1.
@@ -60,6 +63,7 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
+            create: true,
             durability: Durability::PowerLoss,
             page_bytes: limits::PAGE_BYTES,
             compression: Compression::None,

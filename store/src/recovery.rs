@@ -17,6 +17,7 @@ use crate::{
     format::{Damage, Item, KeyRow, Kind, Mark, Page, StoreFile, Totals},
     indexer, limits,
     options::StoreOptions,
+    progress::Progress,
     rocks::{IndexDb, LogDb, ReadError, Tier, check_wal},
     sequencer::Start,
     shared::Shared,
@@ -31,15 +32,47 @@ pub(crate) struct Opened {
 
 /// Opens the store in `dir`, or makes one.
 pub(crate) fn open(dir: &Path, options: StoreOptions) -> Result<Opened, OpenError> {
+    open_with(dir, options, Index::Kept, &mut |_| {})
+}
+
+/// Opens the store in `dir` with an index that is made anew, telling how far that is, in positions.
+pub(crate) fn rebuild(
+    dir: &Path,
+    mut options: StoreOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Opened, OpenError> {
+    options.create = false;
+    open_with(dir, options, Index::Rebuilt, progress)
+}
+
+#[derive(PartialEq, Eq)]
+enum Index {
+    Kept,
+    Rebuilt,
+}
+
+fn open_with(
+    dir: &Path,
+    options: StoreOptions,
+    wanted: Index,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Opened, OpenError> {
     let span = tracing::info_span!("annalist.recovery", dir = %dir.display(), position = tracing::field::Empty);
     let _entered = span.enter();
+    if !options.create && !dir.join("STORE").exists() {
+        let detail = "there is no file STORE in it".to_owned();
+        return Err(OpenError::NotAStore { dir: dir.to_owned(), detail });
+    }
     fs::create_dir_all(dir).map_err(OpenError::io("create", dir))?;
     let lock = take_lock(dir)?;
     let identity = identity(dir)?;
     let cache = Cache::new_lru_cache(options.block_cache_bytes);
     let index_dir = dir.join("index");
     let index = open_index(&index_dir, &cache)?;
-    let mark = index.mark().map_err(damaged)?;
+    let mark = index.mark().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the index does not say up to where it is");
+        None
+    });
 
     // Before anything is recovered, since that removes what says that something is missing.
     let log_dir = dir.join("log");
@@ -53,7 +86,7 @@ pub(crate) fn open(dir: &Path, options: StoreOptions) -> Result<Opened, OpenErro
         return Err(damaged(Damage { position: head.next(), detail }.into()));
     }
     let fit = mark.map_or(Ok(Fit::Rebuild), |mark| check_mark(&log, mark, identity.epoch, head)).map_err(damaged)?;
-    let (index, covered) = if let (Fit::Covers, Some(mark)) = (fit, mark) {
+    let (index, covered) = if let (Fit::Covers, Some(mark), Index::Kept) = (fit, mark, wanted) {
         (index, mark)
     } else {
         if head > Position::ZERO {
@@ -74,7 +107,7 @@ pub(crate) fn open(dir: &Path, options: StoreOptions) -> Result<Opened, OpenErro
         time: Timestamp::default(),
         key: None,
     };
-    replay.run(&log, head).map_err(damaged)?;
+    replay.run(&log, head, progress).map_err(damaged)?;
     let time = match (replay.last > covered.position, &last_page) {
         (false, Some(page)) => page.record(head).map_err(|damage| damaged(damage.into()))?.time,
         _ => replay.time,
@@ -202,13 +235,14 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    fn run(&mut self, log: &LogDb, head: Position) -> Result<(), ReadError> {
+    fn run(&mut self, log: &LogDb, head: Position, progress: &mut dyn FnMut(Progress)) -> Result<(), ReadError> {
         let Some(first) = log.first_page_behind(self.last)? else { return Ok(()) };
         let mut outcome = Ok(());
         // A chunk may end only where a commit does: `left` counts the events that the commit in progress still has.
         let mut left = 0_u32;
         log.pages_from(first.first(), Direction::Forward, Tier::Disk, |page| {
             outcome = self.page(&page, &mut left);
+            progress(Progress { done: page.last().get(), total: head.get() });
             outcome.is_ok() && page.last() < head
         })?;
         outcome

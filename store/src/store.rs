@@ -103,6 +103,11 @@ impl Store {
         self.engine.load_full().ok_or(StoreError::Closed)
     }
 
+    /// What its parts share, while it is open.
+    pub(crate) fn shared(&self) -> Result<Arc<Shared>, StoreError> {
+        Ok(Arc::clone(&self.engine()?.shared))
+    }
+
     /// Whether the store takes appends, as of now. Asks no disk.
     #[must_use]
     pub fn health(&self) -> Health {

@@ -13,6 +13,6 @@ pub(crate) use item::{Frame, Item};
 pub(crate) use page::{Damage, Page, PageBuilder, PageHeader};
 pub(crate) use pick::pick_records;
 pub(crate) use row::{
-    KeyRow, Kind, ListRow, MARK_KEY, Mark, Place, Totals, key_row_key, list_prefix_len, list_row_key,
+    KeyRow, Kind, ListRow, MARK_KEY, Mark, Place, Totals, key_row_key, list_name, list_prefix_len, list_row_key,
 };
 pub(crate) use store_file::StoreFile;

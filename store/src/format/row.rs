@@ -103,6 +103,20 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The kind of the list that a row belongs to; `None` for other rows.
+    pub(crate) fn of_row(key: &[u8]) -> Option<Self> {
+        let letter = *key.first()?;
+        Self::ALL.into_iter().find(|kind| kind.letter() == letter)
+    }
+}
+
+/// The name of the list that a row belongs to; `None` for other rows.
+pub(crate) fn list_name(key: &[u8]) -> Option<&str> {
+    let name = key.get(1..list_prefix_len(key)?.checked_sub(1)?)?;
+    std::str::from_utf8(name).ok()
+}
+
 /// The key of the row that begins with this ordinal: a version in a stream, a position elsewhere.
 pub(crate) fn list_row_key(out: &mut Vec<u8>, kind: Kind, name: &str, first: u64) {
     out.push(kind.letter());

@@ -35,6 +35,39 @@ fn remove_leftover(path: &Path) -> Result<(), IndexError> {
     }
 }
 
+/// What the index holds up to its mark.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IndexCounts {
+    pub(crate) mark: Position,
+    /// By kind.
+    places: [u64; Kind::ALL.len()],
+    keys: u64,
+}
+
+impl IndexCounts {
+    /// Nothing yet, of an index that covers the log up to here.
+    pub(crate) fn up_to(mark: Position) -> Self {
+        Self { mark, ..Self::default() }
+    }
+
+    /// Counts places of a list that are at or before `last`, if the index covers that.
+    pub(crate) fn add(&mut self, kind: Kind, last: Position, count: u64) {
+        let [stream, category, event_type, tag] = &mut self.places;
+        let places = match kind {
+            Kind::Stream => stream,
+            Kind::Category => category,
+            Kind::Type => event_type,
+            Kind::Tag => tag,
+        };
+        *places += if last <= self.mark { count } else { 0 };
+    }
+
+    /// Counts the key of a commit that ends at `last`, if the index covers that.
+    pub(crate) fn add_key(&mut self, last: Position) {
+        self.keys += u64::from(last <= self.mark);
+    }
+}
+
 pub(crate) struct IndexDb {
     db: KeptDb,
     dir: PathBuf,
@@ -81,6 +114,53 @@ impl IndexDb {
         }
         self.db.forget_iterators();
         Ok(())
+    }
+
+    /// Reads every row, with its checksums, and counts what is there.
+    pub(crate) fn count(&self) -> Result<IndexCounts, ReadError> {
+        let mut iterator = self.whole()?;
+        let mut counts = IndexCounts::up_to(Position::MAX);
+        let mut mark = Position::ZERO;
+        iterator.seek_to_first();
+        while let Some((key, value)) = iterator.item() {
+            if key == MARK_KEY {
+                mark = Mark::decode(value).ok_or_else(damaged_row)?.position;
+            } else if let Some(kind) = Kind::of_row(key) {
+                let row = ListRow::decode(key, value).ok_or_else(damaged_row)?;
+                counts.add(kind, row.last(), row.places.len() as u64);
+            } else {
+                counts.add_key(KeyRow::decode(value).ok_or_else(damaged_row)?.last());
+            }
+            iterator.next();
+        }
+        iterator.status()?;
+        Ok(IndexCounts { mark, ..counts })
+    }
+
+    /// Shows the names of the streams from `begin` on, in order, while `more` says so.
+    pub(crate) fn stream_names(&self, begin: &str, mut more: impl FnMut(&str) -> bool) -> Result<(), ReadError> {
+        let mut iterator = self.whole()?;
+        let mut key = Vec::new();
+        format::list_row_key(&mut key, Kind::Stream, begin, 0);
+        iterator.seek(&key);
+        while let Some(found) = iterator.key().filter(|key| Kind::of_row(key) == Some(Kind::Stream)) {
+            let name = format::list_name(found).ok_or_else(damaged_row)?.to_owned();
+            if !more(&name) {
+                return Ok(());
+            }
+            key.clear();
+            format::list_row_key(&mut key, Kind::Stream, &name, u64::MAX);
+            iterator.seek(&key);
+            if iterator.key() == Some(&key) {
+                iterator.next();
+            }
+        }
+        Ok(iterator.status()?)
+    }
+
+    /// An iterator over the rows of all lists.
+    fn whole(&self) -> Result<DBRawIterator<'_>, ReadError> {
+        Ok(self.db.db().raw_iterator_cf_opt(self.family(ROWS)?, options::whole()))
     }
 
     /// What is remembered of a key.
@@ -153,6 +233,15 @@ impl IndexDb {
         let mut key = Vec::with_capacity(name.len() + 10);
         format::list_row_key(&mut key, kind, name, at);
         self.db.iterate(self.family(ROWS)?, tier, |iterator| look(Rows { iterator, key }))
+    }
+
+    /// Replaces or removes a row: what a test finds again.
+    #[cfg(test)]
+    pub(crate) fn damage(&self, key: &[u8], value: Option<&[u8]>) {
+        let (db, family) = (self.db.db(), self.family(ROWS).expect("it is there"));
+        let written = value.map_or_else(|| db.delete_cf(family, key), |value| db.put_cf(family, key, value));
+        written.expect("it can be written");
+        self.db.forget_iterators();
     }
 
     /// What the index occupies on the disk.

@@ -123,6 +123,55 @@ impl LogDb {
         Ok(iterator.status()?)
     }
 
+    /// Shows every page from the one that holds `from` on, those that cannot be read too, with where that is; while `more` says
+    /// so. Where a file is damaged it goes on with the next one.
+    pub(crate) fn visit_pages(
+        &self,
+        from: Position,
+        mut more: impl FnMut(Result<Page, (Position, ReadError)>) -> bool,
+    ) {
+        let family = match self.family(PAGES) {
+            Ok(family) => family,
+            Err(error) => {
+                let _ = more(Err((from, error)));
+                return;
+            }
+        };
+        let mut iterator = self.db.raw_iterator_cf_opt(family, options::page());
+        let mut at = from;
+        iterator.seek_for_prev(from.get().to_be_bytes());
+        if !iterator.valid() && iterator.status().is_ok() {
+            iterator.seek(from.get().to_be_bytes());
+        }
+        loop {
+            while let Some((key, value)) = iterator.item() {
+                at = key.as_array::<8>().map_or(at, |key| Position::new(u64::from_be_bytes(*key)));
+                if !more(decode(key, value).map_err(|error| (at, error))) {
+                    return;
+                }
+                iterator.next();
+            }
+            let Err(error) = iterator.status() else { return };
+            let next = self.first_file_behind(at);
+            if !more(Err((at.next(), error.into()))) {
+                return;
+            }
+            let Some(next) = next else { return };
+            at = next;
+            iterator.seek(next.get().to_be_bytes());
+        }
+    }
+
+    /// The first position of the next table.
+    fn first_file_behind(&self, position: Position) -> Option<Position> {
+        let files = self.db.live_files().ok()?;
+        let starts = files.iter().filter(|file| file.column_family_name == PAGES).filter_map(|file| {
+            let key = file.start_key.as_deref()?.as_array::<8>()?;
+            Some(Position::new(u64::from_be_bytes(*key)))
+        });
+        starts.filter(|start| *start > position).min()
+    }
+
     /// The page that holds the event at `position`.
     pub(crate) fn page_with(&self, position: Position) -> Result<Page, ReadError> {
         let mut found = None;
@@ -155,6 +204,15 @@ impl LogDb {
                 decode(&key, &value).map(Some)
             }
         }
+    }
+
+    /// Puts other bytes, or none, under a position: what a test finds again.
+    #[cfg(test)]
+    pub(crate) fn damage(&self, first: Position, bytes: &[u8]) {
+        let (family, key) = (self.family(PAGES).expect("it is there"), first.get().to_be_bytes());
+        let written =
+            if bytes.is_empty() { self.db.delete_cf(family, key) } else { self.db.put_cf(family, key, bytes) };
+        written.expect("it can be written");
     }
 
     /// What the log occupies on the disk.

@@ -10,7 +10,7 @@ mod tests;
 mod wal_check;
 
 pub(crate) use condition::Condition;
-pub(crate) use index::{IndexDb, IndexError};
+pub(crate) use index::{IndexCounts, IndexDb, IndexError};
 pub(crate) use log::LogDb;
 pub(crate) use wal_check::check_wal;
 

@@ -155,6 +155,14 @@ pub(super) fn list(tier: Tier) -> ReadOptions {
     options
 }
 
+/// For rows of all lists.
+pub(super) fn whole() -> ReadOptions {
+    let mut options = read(Tier::Disk);
+    options.set_total_order_seek(true);
+    options.fill_cache(false);
+    options
+}
+
 /// For pages of the log, which have checksums of their own.
 pub(super) fn page() -> ReadOptions {
     let mut options = ReadOptions::default();

@@ -62,6 +62,17 @@ impl View {
         self.generations.iter().rev().find_map(|generation| generation.key(key, Position::MAX))
     }
 
+    /// Shows the streams that have events in memory, staged ones included, in no order and some of them more than once.
+    pub(crate) fn for_each_stream(&self, mut see: impl FnMut(&str)) {
+        for generation in &self.generations {
+            generation.for_each_list(|kind, name, _, _| {
+                if kind == Kind::Stream {
+                    see(name);
+                }
+            });
+        }
+    }
+
     /// The last version of a stream among the events up to `through`; zero if it has none.
     pub(crate) fn head(
         &self,

@@ -1,0 +1,55 @@
+//! How a command ends, and with which exit code.
+
+use std::{io, process::ExitCode};
+
+use annalist_core::{Invalid, StoreError};
+use annalist_store::OpenError;
+
+/// How a command ends that did what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// All is well.
+    Well,
+    /// It was asked to look for damage, and found some.
+    FoundDamage,
+}
+
+impl Done {
+    pub(crate) fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Well => ExitCode::SUCCESS,
+            Self::FoundDamage => ExitCode::from(5),
+        }
+    }
+}
+
+/// Why a command could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Invalid(_) | Self::Store(StoreError::Invalid(_)) => 2,
+            Self::Open(OpenError::NotAStore { .. }) => 3,
+            Self::Open(OpenError::Locked { .. }) => 4,
+            Self::Open(OpenError::Damaged(_)) | Self::Store(StoreError::Corrupt { .. }) => 5,
+            Self::Open(_) | Self::Store(_) | Self::Output(_) | Self::Other(_) => 1,
+        })
+    }
+}

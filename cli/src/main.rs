@@ -1,0 +1,81 @@
+//! `annalist`: looks after a store of events in a folder.
+//!
+//! One file for each subcommand. People get tables, programs get JSON with `--json`: one object, or one for each line. What is
+//! asked for goes to the standard output, everything else to the standard error.
+
+mod failure;
+mod output;
+mod place;
+
+mod events;
+
+mod read;
+mod rebuild_index;
+mod stats;
+mod streams;
+mod tail;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::{Done, Failure};
+use output::Output;
+
+/// What the exit codes mean, as `--help` says it.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed for another reason than these
+  2  the command line is wrong
+  3  there is no store that this program can open
+  4  the store is in use by another process
+  5  something is damaged";
+
+#[derive(Parser, Debug)]
+#[command(name = "annalist", version, about = "Looks after a store of events in a folder", after_help = EXIT_CODES)]
+struct Arguments {
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Stats(stats::Arguments),
+    Streams(streams::Arguments),
+    Read(read::Arguments),
+    Tail(tail::Arguments),
+    Verify(verify::Arguments),
+    RebuildIndex(rebuild_index::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Arguments { json, command } = Arguments::parse();
+    let mut output = Output::new(json);
+    let done = run(command, &mut output).await.and_then(|done| output.finish().map(|()| done));
+    match done {
+        Ok(done) => done.exit_code(),
+        // Who reads has had enough, as in `annalist read DIR | head`.
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.complain(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+async fn run(command: Command, output: &mut Output) -> Result<Done, Failure> {
+    match command {
+        Command::Stats(arguments) => stats::run(&arguments, output).await,
+        Command::Streams(arguments) => streams::run(&arguments, output).await,
+        Command::Read(arguments) => read::run(&arguments, output).await,
+        Command::Tail(arguments) => tail::run(&arguments, output).await,
+        Command::Verify(arguments) => verify::run(&arguments, output).await,
+        Command::RebuildIndex(arguments) => rebuild_index::run(arguments, output).await,
+    }
+}

@@ -1,0 +1,174 @@
+//! The real binary on real folders: what it prints, and its exit codes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use annalist_core::{
+    Append, ContentType, EventId, EventStore as _, EventType, Expected, Fingerprint, Key, NewEvent, StreamId, Tag,
+};
+use annalist_store::{Store, StoreOptions};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const EVENTS: usize = 300;
+
+fn annalist(arguments: &[&str], dir: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_annalist"));
+    let (name, rest) = arguments.split_first().expect("a subcommand");
+    command.arg(name).arg(dir).args(rest).output().expect("the program runs")
+}
+
+fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).expect("it prints UTF-8")
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    printed(output).lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("it exits")
+}
+
+/// 300 events in 4 streams of 2 categories; every tenth has a binary payload.
+async fn filled() -> (TempDir, PathBuf, Store) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("data");
+    let mut options = StoreOptions::default();
+    options.index_chunk_events = 128;
+    let store = Store::open_with(&dir, options).expect("the store opens");
+    for number in 0..EVENTS {
+        let category = if number % 2 == 0 { "even" } else { "odd" };
+        let stream = StreamId::of(category, number % 4).expect("a stream");
+        let payload = format!(r#"{{"z":{number},"a":"\u0007"}}"#);
+        let event_type = EventType::new("counted").expect("a type");
+        let mut event = NewEvent::new(EventId::generate(), event_type, payload).with_tags([Tag::new(format!(
+            "last:{}",
+            number % 10
+        ))
+        .expect("a tag")]);
+        if number % 10 == 9 {
+            event.payload = vec![0xff, 0, 1].into();
+            event = event.with_content_type(ContentType::BYTES);
+        }
+        let key = Key::new("test", format!("{number}-{}", "x".repeat(100))).expect("a key");
+        let append =
+            Append::new().events(stream, Expected::Any, [event]).keyed(key, Fingerprint::new([1; 16]), Vec::new());
+        store.append(append).await.expect("it is recorded");
+    }
+    (folder, dir, store)
+}
+
+#[tokio::test]
+async fn a_store_is_read_as_tables_and_as_json() {
+    let (_folder, dir, store) = filled().await;
+    store.close().await.expect("it closes");
+
+    let stats = lines(&annalist(&["stats", "--json"], &dir));
+    assert_eq!((&stats[0]["events"], &stats[0]["streams"], &stats[0]["epoch"]), (&300.into(), &4.into(), &1.into()));
+    assert!(printed(&annalist(&["stats"], &dir)).contains("bytes of the log on disk"));
+
+    let streams = lines(&annalist(&["streams", "--json", "--category", "odd"], &dir));
+    assert_eq!(
+        streams.iter().map(|stream| stream["stream"].as_str()).collect::<Vec<_>>(),
+        [Some("odd-1"), Some("odd-3")]
+    );
+    assert_eq!(streams[0]["version"], 75);
+    assert!(printed(&annalist(&["streams"], &dir)).contains("even-0"));
+
+    let all = lines(&annalist(&["read", "--json"], &dir));
+    let positions = all.iter().map(|event| event["position"].as_str().and_then(|text| text.parse().ok()));
+    assert_eq!(positions.collect::<Vec<_>>(), (1..=EVENTS).map(Some).collect::<Vec<_>>());
+    assert_eq!((&all[0]["data"]["z"], &all[9]["data_base64"]), (&0.into(), &"/wAB".into()));
+
+    let some = lines(&annalist(&["read", "--json", "--stream", "odd-1", "--after", "70"], &dir));
+    assert_eq!(some.len(), 5);
+    assert_eq!((&some[0]["streamversion"], &some[0]["subject"]), (&"71".into(), &"odd-1".into()));
+    let tagged = lines(&annalist(
+        &["read", "--json", "--tag", "last:3", "--type", "counted", "--backward", "--limit", "2"],
+        &dir,
+    ));
+    assert_eq!(tagged.iter().map(|event| &event["position"]).collect::<Vec<_>>(), ["294", "284"]);
+
+    let text = printed(&annalist(&["read", "--limit", "10"], &dir));
+    assert!(text.contains("3 bytes of application/octet-stream") && !text.contains('\u{7}'), "{text}");
+    let tail = printed(&annalist(&["tail", "-n", "2"], &dir));
+    assert_eq!(tail.lines().map(|line| line.split_whitespace().next()).collect::<Vec<_>>(), [Some("299"), Some("300")]);
+}
+
+#[tokio::test]
+async fn exit_codes_say_what_is_in_the_way() {
+    let (folder, dir, store) = filled().await;
+    let busy = annalist(&["stats"], &dir);
+    assert_eq!(code(&busy), 4);
+    let said = String::from_utf8_lossy(&busy.stderr).into_owned();
+    assert!(said.contains(&format!("in use by process {}", std::process::id())), "{said}");
+    store.close().await.expect("it closes");
+
+    let nowhere = folder.path().join("mistyped");
+    for command in ["stats", "verify", "rebuild-index"] {
+        assert_eq!(code(&annalist(&[command], &nowhere)), 3, "{command}");
+    }
+    assert!(!nowhere.exists(), "looking for a store must not make one");
+    assert_eq!(code(&annalist(&["read", "--stream", "-"], &dir)), 2);
+    assert_eq!(code(&annalist(&["read", "--tag", ""], &dir)), 2);
+    fs::write(dir.join("STORE"), "nonsense").expect("it can be written");
+    assert_eq!(code(&annalist(&["stats"], &dir)), 3);
+}
+
+#[tokio::test]
+async fn damaged_files_are_found_with_their_position_and_the_rest_is_read() {
+    let (_folder, dir, store) = filled().await;
+    store.close().await.expect("it closes");
+    assert!(printed(&annalist(&["verify"], &dir)).starts_with("sound: positions 1 to 300"));
+
+    let log = table_with(&dir.join("log"), b"odd-3");
+    let mut bytes = fs::read(&log).expect("it can be read");
+    let at = bytes.windows(5).position(|window| window == b"odd-3").expect("a name");
+    bytes[at] ^= 1;
+    fs::write(&log, &bytes).expect("it can be written");
+    let verified = annalist(&["verify", "--json"], &dir);
+    assert_eq!(code(&verified), 5, "{verified:?}");
+    let report: Value = serde_json::from_slice(&verified.stdout).expect("a report");
+    assert_eq!(
+        (&report["sound"], &report["through"], &report["findings_count"]),
+        (&false.into(), &300.into(), &1.into())
+    );
+    assert_eq!((&report["findings"][0]["part"], &report["findings"][0]["position"]), (&"log".into(), &4.into()));
+    let read = annalist(&["read", "--json"], &dir);
+    assert_eq!((code(&read), read.stdout.split(|byte| *byte == b'\n').count()), (5, 4), "three events and their ends");
+    assert_eq!(lines(&annalist(&["read", "--json", "--after", "290"], &dir)).len(), 10);
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_found_and_rebuilt() {
+    let (_folder, dir, store) = filled().await;
+    store.close().await.expect("it closes");
+    // The first rows of every table are those of the categories.
+    for table in tables(&dir.join("index")) {
+        let mut bytes = fs::read(&table).expect("it can be read");
+        bytes[20] ^= 1;
+        fs::write(&table, &bytes).expect("it can be written");
+    }
+    let verified = annalist(&["verify"], &dir);
+    assert_eq!(code(&verified), 5, "{verified:?}");
+    assert!(String::from_utf8_lossy(&verified.stdout).contains("annalist rebuild-index"), "{verified:?}");
+    assert_eq!(lines(&annalist(&["rebuild-index", "--json"], &dir))[0]["indexed"], 300);
+    assert!(printed(&annalist(&["verify"], &dir)).starts_with("sound: positions 1 to 300"));
+}
+
+/// The table of a database whose bytes hold this text.
+fn table_with(dir: &Path, text: &[u8]) -> PathBuf {
+    let holds =
+        |path: &PathBuf| fs::read(path).is_ok_and(|bytes| bytes.windows(text.len()).any(|window| window == text));
+    tables(dir).into_iter().find(holds).expect("a table that holds it")
+}
+
+fn tables(dir: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(dir).expect("it can be listed").filter_map(Result::ok).map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|kind| kind == "sst")).collect()
+}

@@ -1,0 +1,161 @@
+//! Verifying a store that is open: every page and record of the log, and the index against it.
+//!
+//! The log is walked in windows. Of each the places of its events are derived again, as the index has them, and compared
+//! with what queries are answered. Memory is bounded by a window: that the versions of a stream go on where they ended before
+//! it is asked of the index, which agreed with the log up to there or is found at fault.
+
+#[cfg(test)]
+mod tests;
+mod window;
+
+use annalist_core::Position;
+
+use crate::{
+    limits,
+    progress::Progress,
+    rocks::{IndexCounts, ReadError},
+    shared::Shared,
+};
+
+use window::Window;
+
+/// Which half of a store is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The log: restore a backup.
+    Log,
+    /// The index: rebuild it; nothing is lost.
+    Index,
+}
+
+/// Something that is wrong with a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Where.
+    pub part: Part,
+    /// The first position concerned; zero if it is not known.
+    pub position: Position,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// What verifying found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Up to where the log was verified before.
+    pub after: Position,
+    /// Up to where it is verified now: begin here to go on.
+    pub through: Position,
+    /// Where the log ended when verifying began.
+    pub head: Position,
+    /// Pages that were read.
+    pub pages: u64,
+    /// What is wrong, in the order of the log, at most a thousand.
+    pub findings: Vec<Finding>,
+    /// How many things are wrong, those left out included.
+    pub findings_count: u64,
+}
+
+impl Verified {
+    /// Whether everything that was verified is as it should be.
+    #[must_use]
+    pub const fn is_sound(&self) -> bool {
+        self.findings_count == 0
+    }
+
+    /// Whether it came to the head.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.through >= self.head
+    }
+
+    fn add(&mut self, part: Part, position: Position, detail: impl Into<String>) {
+        self.findings_count += 1;
+        if self.findings.len() < limits::FINDINGS_MAX {
+            self.findings.push(Finding { part, position, detail: detail.into() });
+        }
+    }
+}
+
+/// A verification in progress. Every call blocks for one window.
+pub(crate) struct Verifier {
+    report: Verified,
+    /// What the index holds up to its mark; `None` when that cannot be compared.
+    counts: Option<IndexCounts>,
+    /// What the log holds up to the same mark.
+    counted: IndexCounts,
+    /// The checksum of the last page, if that page was sound.
+    checksum: Option<u32>,
+    /// What was read last is damaged, and where it ends is not known.
+    behind_damage: bool,
+}
+
+impl Verifier {
+    /// Reads every row of the index, and begins behind `after`.
+    pub(crate) fn begin(shared: &Shared, after: Position) -> Result<Self, ReadError> {
+        let mut report =
+            Verified { after, through: after, head: Position::ZERO, pages: 0, findings: Vec::new(), findings_count: 0 };
+        let counts = match shared.index.count() {
+            Ok(counts) => Some(counts),
+            Err(ReadError::Damaged(damage)) => {
+                report.add(Part::Index, damage.position, damage.detail);
+                None
+            }
+            Err(ReadError::Engine(error)) if error.kind() == rocksdb::ErrorKind::Corruption => {
+                report.add(Part::Index, Position::ZERO, error.into_string());
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        // Behind the count: the index covers no more than this.
+        report.head = shared.watermark();
+        let mark = counts.as_ref().map_or(Position::ZERO, |counts| counts.mark);
+        // A verification that goes on has not counted what lies before it.
+        let counts = counts.filter(|_| after == Position::ZERO);
+        let checksum = (after == Position::ZERO).then_some(0);
+        Ok(Self { report, counts, counted: IndexCounts::up_to(mark), checksum, behind_damage: false })
+    }
+
+    pub(crate) const fn progress(&self) -> Progress {
+        Progress { done: self.report.through.get(), total: self.report.head.get() }
+    }
+
+    /// Verifies the next window. Returns whether there is more.
+    pub(crate) fn step(&mut self, shared: &Shared) -> Result<bool, ReadError> {
+        if self.report.through < self.report.head {
+            let mut window = Window::new(self);
+            window.read(shared);
+            let places = window.finish();
+            if let Some(places) = places {
+                self.compare(shared, &places)?;
+            }
+        }
+        if self.report.through < self.report.head {
+            return Ok(true);
+        }
+        self.compare_counts();
+        Ok(false)
+    }
+
+    /// Stops here.
+    pub(crate) fn finish(self) -> Verified {
+        self.report
+    }
+
+    fn log(&mut self, position: Position, detail: impl Into<String>) {
+        self.report.add(Part::Log, position, detail);
+    }
+
+    fn index(&mut self, position: Position, detail: impl Into<String>) {
+        self.report.add(Part::Index, position, detail);
+    }
+
+    fn compare_counts(&mut self) {
+        let Some(counts) = self.counts.take().filter(|_| self.report.is_sound()) else { return };
+        if counts != self.counted {
+            let detail =
+                format!("the index has other rows than the log says: {counts:?} instead of {:?}", self.counted);
+            self.index(Position::ZERO, detail);
+        }
+    }
+}
