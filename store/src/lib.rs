@@ -16,6 +16,7 @@ mod clock;
 mod format;
 mod pace;
 mod snapshot;
+mod space;
 mod wal;
 
 mod rocks;

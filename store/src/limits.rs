@@ -76,6 +76,9 @@ pub(crate) const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// Events in one row of a list of the index (a longer run is split): a look-up decodes whole rows.
 pub(crate) const LIST_ROW_EVENTS: usize = 256;
 
+/// What is kept free on the disk (128 MiB): the queue of appends that were let in, and four memtables that are to become tables.
+pub(crate) const DISK_RESERVE_BYTES: u64 = 128 * 1024 * 1024;
+
 /// Events that are verified at once: some megabytes of memory, and a fraction of a second between two reports.
 pub(crate) const VERIFY_WINDOW_EVENTS: usize = 16 * 1024;
 

@@ -23,6 +23,9 @@ pub(crate) fn health(shared: &Shared) -> Health {
         let why = format!("a write has been under way for {} s: look at the disk", under_way.as_secs());
         return Health::read_only(why);
     }
+    if let Some(why) = shared.space.shortage() {
+        return Health::read_only(why);
+    }
     match shared.index_failure() {
         None => Health::Healthy,
         Some(why) if shared.view.load().frozen_count() >= limits::FROZEN_GENERATIONS_MAX => {

@@ -58,6 +58,11 @@ pub struct StoreOptions {
     /// gain comes once about two memtables have been written. Either way a damaged log is found out when the
     /// store is opened. Default: true. Since 0.1.
     pub recycle_wal_files: bool,
+    /// What is kept free on the disk of the log, in bytes. While less is free appends are refused with
+    /// [`AppendError::Unavailable`](annalist_core::AppendError::Unavailable), which says so; reads and consumers' notes go on, and
+    /// appends do too as soon as there is room again. Without a reserve, 0, a full disk fails a write, and the store has to be
+    /// reopened. Default: 128 MiB, twice what waits in memory for its tables. Since 0.1.
+    pub disk_reserve_bytes: u64,
 }
 
 impl Default for StoreOptions {
@@ -71,6 +76,7 @@ impl Default for StoreOptions {
             block_cache_bytes: 64 * 1024 * 1024,
             memtable_bytes: 16 * 1024 * 1024,
             recycle_wal_files: true,
+            disk_reserve_bytes: limits::DISK_RESERVE_BYTES,
         }
     }
 }

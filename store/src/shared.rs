@@ -21,6 +21,7 @@ use crate::{
     options::StoreOptions,
     pace::Pace,
     rocks::{IndexDb, LogDb, ReadError, Tier},
+    space::Space,
     tail::View,
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     /// How the disk has answered lately.
     pub(crate) pace: Pace,
     pub(crate) metrics: StoreMetrics,
+    /// What is free on the disk of the log.
+    pub(crate) space: Space,
     poison: OnceLock<String>,
     index_failure: OnceLock<String>,
     /// Held for the moment of a change of the view; the condition says that the watermark or the view moved.
@@ -72,9 +75,11 @@ impl Shared {
         lock: File,
     ) -> Self {
         let recent = Recent { pages: VecDeque::new(), bytes: 0, last: head, totals: view.totals() };
+        let space = Space::of(log.dir().to_owned(), options.disk_reserve_bytes);
         Self {
             identity,
             options,
+            space,
             log,
             index,
             view: ArcSwap::from_pointee(view),

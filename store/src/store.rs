@@ -187,6 +187,9 @@ impl Engine {
             if let Some(poisoned) = self.shared.poisoned() {
                 return Err(poisoned);
             }
+            if let Some(why) = self.shared.space.shortage() {
+                return Err(AppendError::Unavailable { why });
+            }
             let permit = Arc::clone(&self.queue).acquire_many_owned(permits).await;
             let permit = permit.map_err(|_| AppendError::Store(StoreError::Closed))?;
             let seen;

@@ -215,6 +215,11 @@ impl LogDb {
         written.expect("it can be written");
     }
 
+    /// Where it lies.
+    pub(crate) fn dir(&self) -> &Path {
+        self.db.path()
+    }
+
     /// What the log occupies on the disk.
     pub(crate) fn disk_bytes(&self) -> Result<u64, ReadError> {
         Ok(occupied(self.db.path())?)
