@@ -85,6 +85,18 @@ enum Job {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Follow one request through all services
+    Trace {
+        /// Its correlation id: the header x-correlation-id of the request, or of its answer
+        correlation_id: String,
+        /// Where the services are
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "http://127.0.0.1:8081,http://127.0.0.1:8082,http://127.0.0.1:8083,http://127.0.0.1:8084,http://127.0.0.1:8085"
+        )]
+        at: Vec<String>,
+    },
     /// Start all services and a broker, and send orders of the bundled file through them
     Services {
         /// How many
@@ -148,6 +160,7 @@ async fn run_job(dir: &Path, job: Job) -> Result<Ended, Box<dyn Error>> {
             let by_the_clock = || u64::from(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos());
             run::chaos(dir, orders, Duration::from_secs(seconds), seed.unwrap_or_else(by_the_clock)).await
         }
+        Job::Trace { correlation_id, at } => run::trace(&at, &correlation_id).await,
         Job::Services { orders } => run::services(dir, orders, stop).await,
     }
 }

@@ -212,6 +212,15 @@ pub async fn chaos(dir: &Path, orders: usize, lasting: Duration, seed: u64) -> O
     Ok(Ended::Done)
 }
 
+/// Tells what became of one request in all services.
+///
+/// # Errors
+/// Whatever stands in the way.
+pub async fn trace(addresses: &[String], correlation_id: &str) -> Outcome {
+    say(&fleet::run_trace(addresses, correlation_id).await?)?;
+    Ok(Ended::Done)
+}
+
 /// The first orders of the bundled file.
 async fn bundled(orders: usize) -> Result<Vec<Row>, Box<dyn Error>> {
     let rows = move || {

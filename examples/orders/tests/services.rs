@@ -4,9 +4,14 @@
 #[expect(unreachable_pub, reason = "a module that this test shares with nobody")]
 mod shop;
 
+use std::{
+    collections::BTreeSet,
+    process::{Command, Stdio},
+};
+
 use orders::{
     domain::Cents,
-    fleet::Answered,
+    fleet::{ALL, Answered, as_request, trace},
     services::{
         inventory::{InventoryTotals, Reservation},
         orders::OrdersTotals,
@@ -70,5 +75,49 @@ async fn orders_are_shipped_or_undone_by_four_processes() {
     assert!(why.contains("key-reused"), "{why}");
     let second = shop.send("orders", "/v1/orders", "another key", &json!(order(7, 3, 1177))).await;
     assert!(matches!(&second, Answered::No(why) if why.contains("placed before")), "{second:?}");
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_service_becomes_ready_alone_and_a_second_process_is_kept_out_of_its_store() {
+    let mut shop = Shop::prepare(Cents(15_000), 8);
+    for name in ALL {
+        // Neither a broker nor any other service is there.
+        shop.fleet.start_service(name).unwrap();
+        shop.fleet.ready(name).await.unwrap();
+        if name == "orders" {
+            // An order is taken all the same, and waits.
+            assert_eq!(shop.place(&order(7, 3, 1177)).await, Answered::Yes);
+        }
+        let mut second = Command::new(env!("CARGO_BIN_EXE_orders"));
+        second.arg("--dir").arg(shop.fleet.dir()).args(["serve", name, "--listen", "127.0.0.1:0"]);
+        let ended = second.stdin(Stdio::null()).env("RUST_LOG", "off").output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot open the store in") && said.contains(name), "{said}");
+        shop.fleet.end(name).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_is_followed_through_all_services() {
+    let shop = Shop::start(Cents(15_000), 8).await;
+    shop.deliver(7, 5).await;
+    assert_eq!(as_request("a-request", shop.place(&order(7, 3, 1177))).await, Answered::Yes);
+    shop.place(&order(17, 1, 500)).await;
+    shop.ended(7).await;
+    let traced = trace(&shop.fleet.clients(), "a-request").await.unwrap();
+    let services: BTreeSet<_> = traced.iter().map(|traced| traced.service.as_str()).collect();
+    assert_eq!(services, ALL.into_iter().collect(), "{traced:#?}");
+    let of = |service: &str| {
+        let of_service = traced.iter().filter(|traced| traced.service == service);
+        of_service.map(|traced| traced.event.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("inventory"), ["stock-reserved"]);
+    assert_eq!(of("payments"), ["payment-charged"]);
+    assert_eq!(of("provider"), ["payment-charged"]);
+    assert_eq!(of("shipping"), ["shipment-scheduled"]);
+    assert!(of("orders").contains(&"order-shipped".to_owned()), "{traced:#?}");
+    assert!(traced.iter().all(|traced| !traced.stream.ends_with("-17")), "{traced:#?}");
     shop.stop().await;
 }

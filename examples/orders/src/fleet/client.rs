@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use annalist::{Metadata, SystemEnv};
 use annalist_service::{
     BreakerPolicy,
     outbound::{BuildError, Bulkhead, CallBuilder, CallError, Clients, OutboundClient, RetryBudget},
+    request::RequestContext,
 };
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
@@ -58,6 +60,12 @@ pub(super) async fn until_ready(client: &OutboundClient, process: &mut Process) 
         }
         sleep(POLL).await;
     }
+}
+
+/// Makes calls as parts of the request with this correlation id.
+pub async fn as_request<F: Future>(correlation_id: &str, calls: F) -> F::Output {
+    let metadata = Metadata { correlation_id: Some(correlation_id.to_owned()), ..Metadata::default() };
+    RequestContext::continuing(&metadata, correlation_id, &SystemEnv).scope(calls).await
 }
 
 /// Asks a service for something that it has.

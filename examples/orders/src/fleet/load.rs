@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use annalist_service::{outbound::OutboundClient, request::CORRELATION_ID};
+use annalist_service::outbound::OutboundClient;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use tokio::{
@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     Answered, Fleet, FleetBooks, FleetError,
-    client::{ask, read},
+    client::{as_request, ask, read},
 };
 use crate::{
     domain::OrderId,
@@ -120,7 +120,7 @@ async fn place_in_turn(
 
 async fn send(client: &OutboundClient, order: OrderId, place: &PlaceOrder) -> Result<Answered, FleetError> {
     let call = client.post("/v1/orders").idempotency_key(format!("place-{order}"));
-    ask(client, call.header(CORRELATION_ID, format!("order-{order}")).json(place)).await
+    as_request(&format!("order-{order}"), ask(client, call.json(place))).await
 }
 
 /// Tries again while a service is away: it, or the broker, may be about to be started.

@@ -9,6 +9,7 @@ mod load;
 
 mod chaos;
 mod run;
+mod trace;
 
 use std::{
     io,
@@ -21,10 +22,11 @@ use futures_util::future::join_all;
 
 pub use books::FleetBooks;
 pub use chaos::{Survived, chaos};
-pub use client::{Answered, ask, read};
+pub use client::{Answered, as_request, ask, read};
 pub use load::{deliver, place_all, settled};
 use process::Process;
 pub use run::{run_chaos, run_services};
+pub use trace::{run_trace, trace};
 
 use crate::{
     domain::Cents,
@@ -233,6 +235,12 @@ impl Fleet {
     #[must_use]
     pub fn client(&self, name: &str) -> &OutboundClient {
         &self.members.iter().find(|member| member.name == name).expect("a name of `ALL`").client
+    }
+
+    /// Who speaks to all of them.
+    #[must_use]
+    pub fn clients(&self) -> Vec<OutboundClient> {
+        self.members.iter().map(|member| member.client.clone()).collect()
     }
 
     /// Where all state lies.

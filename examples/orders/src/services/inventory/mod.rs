@@ -52,5 +52,8 @@ pub fn wiring(store: Store, options: &kit::Options) -> AppBuilder {
 pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
     let common = &options.common;
     let app = wiring(kit::store(dir, NAME)?, common);
-    Ok(Service::new(NAME, app).version(ApiVersion::new("v1"), http::routes).listen(common.listen(8082)))
+    Ok(Service::new(NAME, app)
+        .version(ApiVersion::new("v1"), http::routes)
+        .routes(kit::trace_routes(NAME))
+        .listen(common.listen(8082)))
 }

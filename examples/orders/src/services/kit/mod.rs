@@ -1,5 +1,7 @@
 //! What the services have in common: where their things are, and how they speak to the broker.
 
+mod trace;
+
 use std::{
     io,
     net::SocketAddr,
@@ -16,6 +18,8 @@ use annalist_nats::{Jetstream, JetstreamConsumer};
 use annalist_service::{Problem, Service, ServiceError, outbound::BuildError};
 use axum::http::StatusCode;
 use signal_hook::consts::SIGTERM;
+
+pub use trace::{Traced, trace_routes};
 
 use crate::domain::{NotA, OrderId};
 

@@ -65,6 +65,9 @@ pub async fn service(options: &Options, dir: &Path) -> Result<Service, ServeErro
     let tracking = tracking.map_err(|source| ServeError::View { dir, source })?;
     let app = wiring(store, common, tracking.clone());
     let routes = move |app| http::routes(app, tracking);
-    let service = Service::new(NAME, app).version(ApiVersion::new("v1"), routes).operations(http::operation);
+    let service = Service::new(NAME, app)
+        .version(ApiVersion::new("v1"), routes)
+        .routes(kit::trace_routes(NAME))
+        .operations(http::operation);
     Ok(service.listen(common.listen(8081)))
 }

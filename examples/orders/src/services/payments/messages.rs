@@ -1,11 +1,11 @@
 //! What payments hears and tells.
 
 use annalist::{
-    Recorded,
+    Recorded, SystemEnv,
     inbox::{HandleError, Inbox, InboxContext, Received},
     outbox::{IntegrationEvent, MapError},
 };
-use annalist_service::outbound::OutboundClient;
+use annalist_service::{outbound::OutboundClient, request::RequestContext};
 
 use super::{
     answers::{AnswerCharge, AnswerRefund, Owed},
@@ -24,7 +24,12 @@ pub const NAME: &str = "payments";
 /// Requests of the orders service.
 pub(super) fn inbox(options: &Options, provider: OutboundClient) -> Inbox {
     let inbox = options.inbox(NAME, "payments-orders", streams::ORDERS, "ev.orders.payments.>");
-    inbox.on(move |received, cx| requests(received, cx, provider.clone()))
+    inbox.on(move |received, cx: InboxContext| {
+        // The calls to the provider belong to the request that the message belongs to.
+        let message = cx.message();
+        let request = RequestContext::continuing(&message.metadata, &message.id, &SystemEnv);
+        request.scope(requests(received, cx, provider.clone()))
+    })
 }
 
 /// The provider is asked before anything is recorded: it knows the order, and answers the same however often it is asked.

@@ -61,6 +61,6 @@ pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
     let clients = Clients::default();
     let provider = provider_client(&clients, provider)?;
     let app = wiring(kit::store(dir, NAME)?, common, provider);
-    let service = Service::new(NAME, app).version(ApiVersion::new("v1"), http::routes);
+    let service = Service::new(NAME, app).version(ApiVersion::new("v1"), http::routes).routes(kit::trace_routes(NAME));
     Ok(service.clients(&clients).listen(common.listen(8083)))
 }

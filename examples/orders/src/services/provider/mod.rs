@@ -44,5 +44,8 @@ pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
     let Options { common, card_max } = options;
     let (app, card_max) = (wiring(kit::store(dir, NAME)?), *card_max);
     let routes = move |app| http::routes(app, card_max);
-    Ok(Service::new(NAME, app).version(ApiVersion::new("v1"), routes).listen(common.listen(8085)))
+    Ok(Service::new(NAME, app)
+        .version(ApiVersion::new("v1"), routes)
+        .routes(kit::trace_routes(NAME))
+        .listen(common.listen(8085)))
 }

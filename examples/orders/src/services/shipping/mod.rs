@@ -53,5 +53,8 @@ pub fn wiring(store: Store, options: &kit::Options, parcel_max: u32) -> AppBuild
 pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
     let Options { common, parcel_max } = options;
     let app = wiring(kit::store(dir, NAME)?, common, *parcel_max);
-    Ok(Service::new(NAME, app).version(ApiVersion::new("v1"), http::routes).listen(common.listen(8084)))
+    Ok(Service::new(NAME, app)
+        .version(ApiVersion::new("v1"), http::routes)
+        .routes(kit::trace_routes(NAME))
+        .listen(common.listen(8084)))
 }
