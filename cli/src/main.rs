@@ -11,6 +11,7 @@ mod events;
 
 mod read;
 mod rebuild_index;
+mod serve;
 mod stats;
 mod streams;
 mod tail;
@@ -51,6 +52,7 @@ enum Command {
     Tail(tail::Arguments),
     Verify(verify::Arguments),
     RebuildIndex(rebuild_index::Arguments),
+    Serve(annalist_server::Arguments),
 }
 
 #[tokio::main]
@@ -77,5 +79,6 @@ async fn run(command: Command, output: &mut Output) -> Result<Done, Failure> {
         Command::Tail(arguments) => tail::run(&arguments, output).await,
         Command::Verify(arguments) => verify::run(&arguments, output).await,
         Command::RebuildIndex(arguments) => rebuild_index::run(arguments, output).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
     }
 }

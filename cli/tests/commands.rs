@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use annalist_core::{
@@ -171,4 +172,24 @@ fn table_with(dir: &Path, text: &[u8]) -> PathBuf {
 fn tables(dir: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(dir).expect("it can be listed").filter_map(Result::ok).map(|entry| entry.path());
     files.filter(|path| path.extension().is_some_and(|kind| kind == "sst")).collect()
+}
+
+#[tokio::test]
+async fn serve_listens_ends_when_it_is_told_and_holds_the_store() {
+    let (folder, dir, store) = filled().await;
+    store.close().await.expect("it closes");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_annalist"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&dir).stdout(Stdio::piped());
+    let mut server = command.spawn().expect("the program runs");
+    let mut line = String::new();
+    let mut said = BufReader::new(server.stdout.take().expect("its output is piped"));
+    said.read_line(&mut line).expect("it prints UTF-8");
+    assert!(line.starts_with("listening on http://127.0.0.1:"), "{line}");
+    let mut again = Command::new(env!("CARGO_BIN_EXE_annalist"));
+    let again =
+        again.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&dir).output().expect("the program runs");
+    assert_eq!(code(&again), 4, "the store is in use");
+    let told = Command::new("kill").arg(server.id().to_string()).status().expect("it can be told to end");
+    assert!(told.success() && server.wait().expect("it ends").success());
+    drop(folder);
 }
