@@ -69,6 +69,27 @@ async fn orders_are_shipped_or_undone_by_four_processes() {
     assert_eq!(shop.read::<PaymentTotals>("provider", "/v1/totals").await, payments);
     assert_eq!(shop.read::<ShippingTotals>("shipping", "/v1/totals").await, shipping);
 
+    // Each describes its API, and answers all that it describes; what it does not describe it has not.
+    for (name, count) in [("orders", 4), ("inventory", 3), ("payments", 2), ("shipping", 2), ("provider", 5)] {
+        let document: Value = shop.read(name, "/v1/openapi.json").await;
+        assert_eq!((&document["openapi"], &document["info"]["title"]), (&json!("3.1.0"), &json!(name)));
+        let paths = document["paths"].as_object().unwrap();
+        let mut routes = 0;
+        for (path, operations) in paths {
+            let path =
+                format!("/v1{}", path.replace("{order}", "7").replace("{shelf}", "7").replace("{customer}", "00001"));
+            for method in operations.as_object().unwrap().keys() {
+                routes += 1;
+                let call = shop.fleet.client(name).call(method.to_uppercase().parse().unwrap(), &path);
+                let status = call.send().await.unwrap().status().as_u16();
+                // Something that changes things says what is missing.
+                let expected: &[u16] = if method == "get" { &[200] } else { &[400, 415, 422] };
+                assert!(expected.contains(&status), "{name} answers {method} {path} with {status}");
+            }
+        }
+        assert_eq!(routes, count, "{name}");
+    }
+
     // The same request again is the same order; another one of its number is none.
     assert_eq!(shop.place(&order(7, 3, 1177)).await, Answered::Yes);
     let Answered::No(why) = shop.place(&order(7, 4, 1177)).await else { panic!("an order was changed") };

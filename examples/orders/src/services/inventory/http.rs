@@ -6,15 +6,17 @@ use axum::{
     Json, Router,
     extract::{Path, State},
     http::StatusCode,
-    routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 
-use super::view::{InventoryTotals, RESERVED, Shelves, TOTALS};
+use super::{
+    messages::NAME,
+    view::{InventoryTotals, RESERVED, Shelves, TOTALS},
+};
 use crate::{
     domain::OrderId,
     fulfilment::{Deliver, Shelf, Stock},
-    services::kit::not_found,
+    services::kit::{Api, not_found},
 };
 
 /// CDs that come in.
@@ -34,11 +36,11 @@ pub struct Reservation {
 }
 
 pub(super) fn routes(app: App) -> Router {
-    Router::new()
-        .route("/shelves/{shelf}/deliveries", post(deliver))
-        .route("/reservations/{order}", get(reservation))
-        .route("/totals", get(totals))
-        .with_state(app)
+    Api::new()
+        .post("/shelves/{shelf}/deliveries", "CDs come in: `{\"cds\": 10}`", deliver)
+        .get("/reservations/{order}", "What is set aside for an order", reservation)
+        .get("/totals", "All shelves together", totals)
+        .routes(NAME, app)
 }
 
 async fn deliver(

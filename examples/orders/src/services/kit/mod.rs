@@ -1,5 +1,6 @@
 //! What the services have in common: where their things are, and how they speak to the broker.
 
+mod api;
 mod trace;
 
 use std::{
@@ -19,6 +20,7 @@ use annalist_service::{Problem, Service, ServiceError, outbound::BuildError};
 use axum::http::StatusCode;
 use signal_hook::consts::SIGTERM;
 
+pub use api::Api;
 pub use trace::{Traced, trace_routes};
 
 use crate::domain::{NotA, OrderId};

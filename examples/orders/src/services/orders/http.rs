@@ -7,17 +7,17 @@ use axum::{
     Json, Router,
     extract::{Path, State},
     http::StatusCode,
-    routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
+    messages::NAME,
     purchase::Purchase,
     tracking::{self, OrderStatus, OrdersTotals},
 };
 use crate::{
     domain::{Cents, Customer, Date, Order, OrderId, Place},
-    services::kit::{bad_request, not_found},
+    services::kit::{Api, bad_request, not_found},
 };
 
 /// Most orders of a customer in one answer.
@@ -45,12 +45,12 @@ struct Orders {
 }
 
 pub(super) fn routes(app: App, tracking: Sqlite) -> Router {
-    Router::new()
-        .route("/orders", post(place))
-        .route("/orders/{order}", get(order))
-        .route("/customers/{customer}/orders", get(orders_of))
-        .route("/totals", get(totals))
-        .with_state(Orders { app, tracking })
+    Api::new()
+        .post("/orders", "Place an order; `/operations/{order}` says how it comes on", place)
+        .get("/orders/{order}", "How an order stands, as all four services say", order)
+        .get("/customers/{customer}/orders", "The first hundred orders of a customer", orders_of)
+        .get("/totals", "All orders together", totals)
+        .routes(NAME, Orders { app, tracking })
 }
 
 async fn place(

@@ -5,12 +5,17 @@ use annalist_service::Problem;
 use axum::{
     Json, Router,
     extract::{Path, State},
-    routing::get,
 };
 use serde::{Deserialize, Serialize};
 
-use super::view::{PAYMENTS, PaymentTotals, TOTALS, Takings};
-use crate::{domain::OrderId, services::kit::not_found};
+use super::{
+    messages::NAME,
+    view::{PAYMENTS, PaymentTotals, TOTALS, Takings},
+};
+use crate::{
+    domain::OrderId,
+    services::kit::{Api, not_found},
+};
 
 /// What became of the payment for an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +39,10 @@ pub enum PaymentStatus {
 }
 
 pub(super) fn routes(app: App) -> Router {
-    Router::new().route("/payments/{order}", get(payment)).route("/totals", get(totals)).with_state(app)
+    Api::new()
+        .get("/payments/{order}", "What became of the payment for an order", payment)
+        .get("/totals", "All payments together", totals)
+        .routes(NAME, app)
 }
 
 async fn payment(State(app): State<App>, Path(order): Path<u64>) -> Result<Json<PaymentStatus>, Problem> {

@@ -6,16 +6,21 @@ use axum::{
     Json, Router,
     extract::{Path, State},
     middleware::from_fn_with_state,
-    routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::mood::{Mood, moody};
+use super::{
+    NAME,
+    mood::{Mood, moody},
+};
 use crate::{
     domain::{Cents, Customer, OrderId},
     fulfilment::Payment,
-    services::payments::{AnswerCharge, AnswerRefund, PaymentTotals, TOTALS, Takings, Verdict},
+    services::{
+        kit::Api,
+        payments::{AnswerCharge, AnswerRefund, PaymentTotals, TOTALS, Takings, Verdict},
+    },
 };
 
 /// Charge a card.
@@ -45,10 +50,15 @@ struct Provider {
 
 pub(super) fn routes(app: App, card_max: Cents) -> Router {
     let (mood, moods) = watch::channel(Mood::default());
-    let money = Router::new().route("/charges", post(charge)).route("/charges/{order}/refund", post(refund));
     // How it is, and what it has, can always be asked.
-    let always = Router::new().route("/mood", get(mood_is).put(mood_becomes)).route("/totals", get(totals));
-    money.layer(from_fn_with_state(moods, moody)).merge(always).with_state(Provider { app, card_max, mood })
+    Api::new()
+        .post("/charges", "Charge a card for an order, once", charge)
+        .post("/charges/{order}/refund", "Give the money back, once", refund)
+        .around(|money| money.layer(from_fn_with_state(moods, moody)))
+        .get("/mood", "How the provider is", mood_is)
+        .put("/mood", "Be `well`, `slow`, `failing` or `down`: `{\"mood\": \"slow\"}`", mood_becomes)
+        .get("/totals", "All charges together", totals)
+        .routes(NAME, Provider { app, card_max, mood })
 }
 
 async fn charge(

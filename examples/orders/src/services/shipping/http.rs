@@ -5,12 +5,17 @@ use annalist_service::Problem;
 use axum::{
     Json, Router,
     extract::{Path, State},
-    routing::get,
 };
 use serde::{Deserialize, Serialize};
 
-use super::view::{Parcels, SHIPMENTS, ShippingTotals, TOTALS};
-use crate::{domain::OrderId, services::kit::not_found};
+use super::{
+    messages::NAME,
+    view::{Parcels, SHIPMENTS, ShippingTotals, TOTALS},
+};
+use crate::{
+    domain::OrderId,
+    services::kit::{Api, not_found},
+};
 
 /// What became of the parcel of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +36,10 @@ pub enum ShipmentStatus {
 }
 
 pub(super) fn routes(app: App) -> Router {
-    Router::new().route("/shipments/{order}", get(shipment)).route("/totals", get(totals)).with_state(app)
+    Api::new()
+        .get("/shipments/{order}", "What became of the parcel of an order", shipment)
+        .get("/totals", "All parcels together", totals)
+        .routes(NAME, app)
 }
 
 async fn shipment(State(app): State<App>, Path(order): Path<u64>) -> Result<Json<ShipmentStatus>, Problem> {
