@@ -4,6 +4,7 @@ use std::error::Error;
 
 use annalist_core::{AppendError, Condition, Invalid, Key, StoreError};
 use annalist_proto::Failed;
+use tokio_rustls::rustls;
 use tonic::{Code, ConnectError, Status};
 
 /// What became of an attempt that failed.
@@ -27,7 +28,10 @@ impl Failure {
             Failed::Append(refused) => return Self::Refused(refused),
             Failed::Other(status) => status,
         };
-        let why = chain(&status);
+        let why = said(&status);
+        if disagrees(&status) {
+            return Self::Refused(AppendError::Unavailable { why });
+        }
         if sources(&status).any(<dyn Error>::is::<ConnectError>) {
             return Self::NotTaken(why);
         }
@@ -73,18 +77,35 @@ impl From<StoreError> for Failure {
     }
 }
 
-fn sources(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(status.source(), |error: &&(dyn Error + 'static)| (*error).source())
+fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 
 /// What a status says, with all its causes: "transport error" alone helps nobody.
-fn chain(status: &Status) -> String {
-    let mut text = if status.message().is_empty() { status.code().description() } else { status.message() }.to_owned();
-    for source in sources(status) {
+fn said(status: &Status) -> String {
+    let message = if status.message().is_empty() { status.code().description() } else { status.message() };
+    with_causes(message.to_owned(), status)
+}
+
+/// What an error says, with all its causes.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    with_causes(error.to_string(), error)
+}
+
+fn with_causes(mut text: String, error: &(dyn Error + 'static)) -> String {
+    for source in sources(error) {
         let source = source.to_string();
         if !text.ends_with(&source) {
             text = format!("{text}: {source}");
         }
     }
     text
+}
+
+/// Whether the two do not agree on TLS. Nothing was asked then, and asking again would change nothing.
+fn disagrees(error: &(dyn Error + 'static)) -> bool {
+    sources(error).any(|source| {
+        let inner = source.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) || source.is::<rustls::Error>()
+    })
 }

@@ -4,12 +4,14 @@
 //! connects again when the connection breaks, repeats what may be repeated, and goes on with reads and subscriptions where
 //! they broke off, without a gap or a repetition. `docs/server.md` in the repository says what it does when.
 
+mod address;
 mod limits;
 mod options;
 
 mod budget;
 mod failure;
 mod pause;
+mod tls;
 
 mod remote;
 
@@ -18,6 +20,6 @@ mod subscription;
 
 mod store;
 
-pub use options::{ApiKey, RemoteOptions};
-pub use remote::AddressError;
+pub use address::AddressError;
+pub use options::{ApiKey, Identity, RemoteOptions};
 pub use store::RemoteStore;

@@ -1,6 +1,6 @@
 //! How a client is to behave.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -19,6 +19,30 @@ pub struct RemoteOptions {
     pub call_timeout: Duration,
     /// The key that the server asks for, if it does. Never logged. Default: none. Since 0.1.
     pub key: Option<ApiKey>,
+    /// The authorities that the server's certificate must come from, a PEM file that is read when the client is made. Default:
+    /// none, and those that the system trusts. For `https://` alone. Since 0.1.
+    pub ca: Option<PathBuf>,
+    /// The certificate that the server asks for, if it does. For `https://` alone. Default: none. Since 0.1.
+    pub identity: Option<Identity>,
+}
+
+/// A certificate and its private key: PEM files that are read when the client is made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The certificate, those of intermediate authorities behind it. Since 0.1.
+    pub cert: PathBuf,
+    /// Its private key. Since 0.1.
+    pub key: PathBuf,
+}
+
+impl Identity {
+    /// A certificate and its key.
+    #[must_use]
+    pub fn new(cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self { cert: cert.into(), key: key.into() }
+    }
 }
 
 /// A key of a server. It shows itself to nobody.
@@ -49,6 +73,7 @@ impl fmt::Debug for ApiKey {
 
 impl Default for RemoteOptions {
     fn default() -> Self {
-        Self { connect_timeout: limits::CONNECT_TIMEOUT, call_timeout: limits::CALL_TIMEOUT, key: None }
+        let (connect_timeout, call_timeout) = (limits::CONNECT_TIMEOUT, limits::CALL_TIMEOUT);
+        Self { connect_timeout, call_timeout, key: None, ca: None, identity: None }
     }
 }

@@ -19,20 +19,14 @@ use tonic::{
 };
 
 use crate::{
+    address::AddressError,
     budget::Budget,
-    failure::Failure,
+    failure::{Failure, chain},
     limits,
     options::{ApiKey, RemoteOptions},
     pause::Pauses,
+    tls,
 };
-
-/// The address of a server cannot be one.
-#[derive(Debug, thiserror::Error)]
-#[error("`{address}` is not the address of a server ({why}); write `http://host:port`")]
-pub struct AddressError {
-    address: String,
-    why: String,
-}
 
 /// The server, as seen from here.
 pub(crate) struct Remote {
@@ -66,13 +60,20 @@ impl fmt::Debug for Remote {
 
 impl Remote {
     pub(crate) fn new(address: &str, options: RemoteOptions) -> Result<Self, AddressError> {
-        let wrong = |why: String| AddressError { address: address.to_owned(), why };
+        let wrong = |why: String| AddressError::Malformed { address: address.to_owned(), why };
         let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|error| wrong(error.to_string()))?;
-        match endpoint.uri().scheme_str() {
-            Some("http") if endpoint.uri().host().is_some() => {}
-            Some("https") => return Err(wrong("TLS is not spoken yet".to_owned())),
-            _ => return Err(wrong("it does not begin with `http://`".to_owned())),
-        }
+        let secure = match endpoint.uri().scheme_str() {
+            Some(scheme @ ("http" | "https")) if endpoint.uri().host().is_some() => scheme == "https",
+            _ => return Err(wrong("it does not begin with `http://` or `https://`".to_owned())),
+        };
+        let endpoint = if secure {
+            let tls = tls::config(&options)?;
+            endpoint.tls_config(tls).map_err(|error| wrong(chain(&error)))?
+        } else if options.ca.is_some() || options.identity.is_some() {
+            return Err(wrong("there are certificates to speak TLS with, and it begins with `http://`".to_owned()));
+        } else {
+            endpoint
+        };
         let endpoint = endpoint
             .connect_timeout(options.connect_timeout)
             .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
@@ -157,7 +158,7 @@ impl Remote {
                     Failure::Refused(error) => return Err(Failure::Refused(error)),
                     Failure::NotTaken(why) => (true, why),
                     Failure::Lost(why) => {
-                        lost = Some(why.clone());
+                        lost = Some(self.explained(why.clone()));
                         (again == Again::Harmless && self.budget.spend(), why)
                     }
                 },
@@ -166,6 +167,7 @@ impl Remote {
                     return Err(lost.map_or(Failure::Lost(why), Failure::Lost));
                 }
             };
+            let why = self.explained(why);
             let pause = pauses.next();
             if !may_repeat || Instant::now() + pause >= deadline {
                 return Err(lost.map_or(Failure::NotTaken(why), Failure::Lost));
@@ -173,6 +175,14 @@ impl Remote {
             tracing::debug!(address = self.address, why, "asking again");
             self.pause(pause).await?;
         }
+    }
+
+    /// A server that does not take this client's certificate hangs up, and often that is all that can be seen of it here.
+    fn explained(&self, why: String) -> String {
+        if self.options.identity.is_none() {
+            return why;
+        }
+        format!("{why}; if it stays so, the server may not know who issued this client's certificate: its log says")
     }
 
     /// Waits, unless the client is closed.

@@ -11,10 +11,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
+    address::AddressError,
     failure::Failure,
     options::RemoteOptions,
     read,
-    remote::{AddressError, Again, Remote},
+    remote::{Again, Remote},
     subscription,
 };
 

@@ -44,7 +44,7 @@ pub mod guide;
 
 pub use aggregate::{Aggregate, LoadError, Loaded, SnapshotPolicy, State, stream_of};
 #[cfg(feature = "remote")]
-pub use annalist_client::{AddressError, ApiKey, RemoteOptions};
+pub use annalist_client::{AddressError, ApiKey, Identity, RemoteOptions};
 pub use annalist_core::{
     Append, AppendError, Appended, Cursor, Delivery, EventId, EventStore, EventType, Expected, Invalid, Key, Metadata,
     NewEvent, Position, Query, QueryItem, Read, RecordedEvent, StoreError, StreamId, Tag, Timestamp, Version,

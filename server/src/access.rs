@@ -1,8 +1,9 @@
-//! Asking for a key before anything else.
+//! Asking who somebody is before anything else.
 
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{Request, State},
     http::{
         HeaderMap, StatusCode,
@@ -14,14 +15,39 @@ use axum::{
 use tonic::Status;
 
 use crate::{
+    connections::Peer,
     http::Problem,
-    keys::{Keys, Role},
+    keys::{KeyFile, Role},
 };
 
-/// Lets those through whose key is good for what they ask.
-pub(crate) async fn guard(State(keys): State<Arc<Keys>>, request: Request, next: Next) -> Response {
+/// What is asked for.
+pub(crate) struct Access {
+    /// A key of these.
+    pub(crate) keys: Option<Arc<KeyFile>>,
+    /// A certificate.
+    pub(crate) certificate: bool,
+}
+
+impl Access {
+    /// Whether anything is asked for.
+    pub(crate) const fn asks(&self) -> bool {
+        self.certificate || self.keys.is_some()
+    }
+}
+
+/// Lets those through whose certificate and key are good for what they ask.
+pub(crate) async fn guard(
+    State(access): State<Arc<Access>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Some(needed) = needed(request.uri().path()) else { return next.run(request).await };
     let is_grpc = is_grpc(request.headers());
+    if access.certificate && peer.certificate.is_none() {
+        return unknown(is_grpc, "no certificate; this server takes requests from clients that have one alone");
+    }
+    let Some(keys) = &access.keys else { return next.run(request).await };
     match bearer(request.headers()).and_then(|key| keys.role(key)) {
         Some(role) if role >= needed => next.run(request).await,
         Some(role) => {
@@ -31,14 +57,15 @@ pub(crate) async fn guard(State(keys): State<Arc<Keys>>, request: Request, next:
             }
             Problem::denied(StatusCode::FORBIDDEN, &why).into_response()
         }
-        None => {
-            let why = "no key, or one that is not known; send it as `authorization: Bearer KEY`";
-            if is_grpc {
-                return Status::unauthenticated(why).into_http();
-            }
-            Problem::denied(StatusCode::UNAUTHORIZED, why).into_response()
-        }
+        None => unknown(is_grpc, "no key, or one that is not known; send it as `authorization: Bearer KEY`"),
     }
+}
+
+fn unknown(is_grpc: bool, why: &str) -> Response {
+    if is_grpc {
+        return Status::unauthenticated(why).into_http();
+    }
+    Problem::denied(StatusCode::UNAUTHORIZED, why).into_response()
 }
 
 /// What a request needs; `None` if nothing. Probes come from machines that hold no keys, and learn nothing.

@@ -1,44 +1,75 @@
 //! Taking connections, and letting go of them.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use axum::Router;
+use axum::{Router, http::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::{
+        conn::auto::Builder,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{sleep, timeout},
 };
 
-use crate::{limits, stopping::Stopping};
+use tower::ServiceExt as _;
+
+use crate::{
+    limits,
+    stopping::Stopping,
+    tls::{self, Tls},
+};
+
+/// Who is at the other end of a connection. Every request carries it as an extension.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Where it is.
+    pub(crate) address: SocketAddr,
+    /// Whose certificate it has shown, if it was asked for one and has one that is good.
+    pub(crate) certificate: Option<Arc<str>>,
+}
 
 /// Serves until the server ends; then lets requests in flight finish, for a while.
-pub(crate) async fn serve(listener: TcpListener, routes: Router, stopping: Stopping) {
+pub(crate) async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, routes: Router, stopping: Stopping) {
     let builder = builder();
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let mut open = JoinSet::new();
     loop {
-        let (place, connection) = tokio::select! {
+        let (place, (connection, address)) = tokio::select! {
             biased;
             () = stopping.stopped() => break,
             // So that what has ended is forgotten.
             Some(_) = open.join_next() => continue,
             accepted = accept(&listener, &places) => accepted,
         };
-        let service = TowerToHyperService::new(routes.clone());
-        let serving = builder.serve_connection(TokioIo::new(connection), service);
-        let serving = graceful.watch(serving.into_owned());
+        let serving = Serving { builder: builder.clone(), routes: routes.clone(), watcher: graceful.watcher() };
+        let (acceptor, stopping) = (tls.as_ref().map(|tls| tls.acceptor()), stopping.clone());
         open.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::debug!(%error, "a connection broke");
+            let Some(acceptor) = acceptor else {
+                return serving.run(connection, Peer { address, certificate: None }, place).await;
+            };
+            let agreed = tokio::select! {
+                biased;
+                () = stopping.stopped() => return,
+                agreed = timeout(limits::HANDSHAKE_MAX, acceptor.accept(connection)) => agreed,
+            };
+            match agreed {
+                Ok(Ok(connection)) => {
+                    let shown = connection.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                    let certificate = shown.map(|certificate| tls::subject(certificate).into());
+                    serving.run(connection, Peer { address, certificate }, place).await;
+                }
+                Ok(Err(error)) => tracing::info!(%address, %error, "a connection without TLS, or with other TLS"),
+                Err(_) => tracing::info!(%address, "a connection did not agree on TLS in time"),
             }
-            drop(place);
         });
     }
     drop(listener);
@@ -46,6 +77,31 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, stopping: Stopp
         tracing::warn!(after = ?limits::DRAIN_MAX, "requests are still in flight; they are cut off");
     }
     open.shutdown().await;
+}
+
+/// What serves one connection.
+struct Serving {
+    builder: Builder<TokioExecutor>,
+    routes: Router,
+    watcher: Watcher,
+}
+
+impl Serving {
+    async fn run<C>(self, connection: C, peer: Peer, place: Option<OwnedSemaphorePermit>)
+    where
+        C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let address = peer.address;
+        let service = self.routes.map_request(move |mut request: Request<_>| {
+            request.extensions_mut().insert(peer.clone());
+            request
+        });
+        let serving = self.builder.serve_connection(TokioIo::new(connection), TowerToHyperService::new(service));
+        if let Err(error) = self.watcher.watch(serving.into_owned()).await {
+            tracing::debug!(%address, %error, "a connection broke");
+        }
+        drop(place);
+    }
 }
 
 fn builder() -> Builder<TokioExecutor> {
@@ -64,17 +120,20 @@ fn builder() -> Builder<TokioExecutor> {
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (Option<OwnedSemaphorePermit>, TcpStream) {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (Option<OwnedSemaphorePermit>, (TcpStream, SocketAddr)) {
     // The semaphore is never closed; if it were, there would be no bound.
     let place = Arc::clone(places).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((connection, _)) => {
+            Ok((connection, address)) => {
                 // Answers are complete when they are written: there is nothing to wait for before they are sent.
                 if let Err(error) = connection.set_nodelay(true) {
                     tracing::debug!(%error, "answers may be delayed");
                 }
-                return (place, connection);
+                return (place, (connection, address));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");

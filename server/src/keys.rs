@@ -1,6 +1,14 @@
 //! Who may do what: API keys, of which only hashes are kept.
 
-use std::{collections::HashMap, fmt, fs, io::Read as _, path::Path};
+use std::{
+    collections::HashMap,
+    fmt, fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
 
 use sha2::{Digest as _, Sha256};
 
@@ -33,15 +41,44 @@ impl fmt::Display for Role {
 /// What a key is kept as.
 type Hash = [u8; 32];
 
+/// The keys that a server accepts now, and the file that they are from.
+pub(crate) struct KeyFile {
+    path: PathBuf,
+    now: ArcSwap<Keys>,
+}
+
+impl KeyFile {
+    /// Reads a file of keys.
+    pub(crate) fn load(path: &Path) -> Result<Self, String> {
+        Ok(Self { path: path.to_owned(), now: ArcSwap::from_pointee(Keys::load(path)?) })
+    }
+
+    /// Reads it again, and says whether it has changed. What cannot be used changes nothing.
+    pub(crate) fn reload(&self) -> Result<bool, String> {
+        let keys = Keys::load(&self.path).map_err(|why| format!("{}: {why}", self.path.display()))?;
+        let changed = keys != **self.now.load();
+        if changed {
+            self.now.store(Arc::new(keys));
+        }
+        Ok(changed)
+    }
+
+    /// What the bearer of a key may do.
+    pub(crate) fn role(&self, key: &str) -> Option<Role> {
+        self.now.load().role(key)
+    }
+}
+
 /// The keys that a server accepts.
-pub(crate) struct Keys {
+#[derive(PartialEq, Eq)]
+struct Keys {
     roles: HashMap<Hash, Role>,
 }
 
 impl Keys {
     /// Reads a file of keys: lines of role, name and hash, as [`new_key`] makes them; empty lines and those that begin with `#`
     /// say nothing.
-    pub(crate) fn load(path: &Path) -> Result<Self, String> {
+    fn load(path: &Path) -> Result<Self, String> {
         Self::parse(&fs::read_to_string(path).map_err(|error| error.to_string())?)
     }
 
@@ -70,7 +107,7 @@ impl Keys {
     }
 
     /// What the bearer of a key may do. What is looked up is a hash, so that the time it takes tells nothing.
-    pub(crate) fn role(&self, key: &str) -> Option<Role> {
+    fn role(&self, key: &str) -> Option<Role> {
         self.roles.get(&hash(key)).copied()
     }
 }

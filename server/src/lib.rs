@@ -3,7 +3,11 @@
 //! [`Server::start`] opens a store and listens; [`Running`] is what runs then, until it is told to end. `docs/server.md` in the
 //! repository says what it promises, `annalist-proto` what it speaks. [`serve`] is all of it as a command.
 
+mod clock;
 mod limits;
+
+mod tls;
+
 mod options;
 
 mod health;
@@ -13,9 +17,11 @@ mod stopping;
 mod grpc;
 mod http;
 
-mod access;
 mod connections;
+
+mod access;
 mod deadline;
+mod refresh;
 
 mod server;
 
@@ -25,3 +31,4 @@ pub use command::{Arguments, serve};
 pub use keys::{Role, new_key};
 pub use options::ServerOptions;
 pub use server::{Running, Server, ServerError};
+pub use tls::{TlsError, TlsOptions};

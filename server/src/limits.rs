@@ -40,6 +40,17 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Largest body of a request over HTTP, in bytes (24 MiB): the largest append, in base64.
 pub(crate) const HTTP_BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
 
+/// How long TLS may take to be agreed upon. It takes a few round trips; who says nothing occupies a place meanwhile.
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// How often the files of keys and certificates are looked at. They have a few kilobytes; a key that was taken away is good for
+/// no longer than this.
+pub(crate) const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
+/// From when on a certificate that ends is spoken of, and how often: what renews them by itself does it a month before.
+pub(crate) const CERTIFICATE_WARNING: Duration = Duration::from_hours(14 * 24);
+/// See [`CERTIFICATE_WARNING`].
+pub(crate) const CERTIFICATE_WARNING_INTERVAL: Duration = Duration::from_hours(24);
+
 /// Events of one page over HTTP, unless asked otherwise: what a person looks at.
 pub(crate) const PAGE_EVENTS: u64 = 100;
 /// Most events of one page over HTTP; a page is held in memory whole, as text.

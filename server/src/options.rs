@@ -9,6 +9,8 @@ use annalist_proto::PORT;
 use annalist_store::StoreOptions;
 use serde::{Deserialize, Serialize};
 
+use crate::tls::TlsOptions;
+
 /// Settings of a server. Everything has a default: without any it listens on loopback and stores in `./data`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,8 +23,10 @@ pub struct ServerOptions {
     /// The file of the keys that are accepted; without one everybody who reaches the port may do everything. Default: none. Since
     /// 0.1.
     pub keys: Option<PathBuf>,
-    /// Whether it may listen beyond loopback without keys. Default: false. Since 0.1.
+    /// Whether it may listen beyond loopback without keys, and without asking clients for certificates. Default: false. Since 0.1.
     pub without_keys: bool,
+    /// The files that TLS is spoken with; without them it is not spoken. Default: none. Since 0.1.
+    pub tls: Option<TlsOptions>,
     /// How the store is to behave. Since 0.1.
     pub store: StoreOptions,
 }
@@ -31,6 +35,6 @@ impl Default for ServerOptions {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
         let (data, store) = (PathBuf::from("data"), StoreOptions::default());
-        Self { listen, data, keys: None, without_keys: false, store }
+        Self { listen, data, keys: None, without_keys: false, tls: None, store }
     }
 }

@@ -9,12 +9,22 @@ use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+    task::JoinSet,
+};
 use tonic::service::RoutesBuilder;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    access, connections, deadline, grpc, health, http, keys::Keys, options::ServerOptions, stopping::Stopping,
+    access::{self, Access},
+    clock, connections, deadline, grpc, health, http,
+    keys::KeyFile,
+    options::ServerOptions,
+    refresh::{self, Secrets},
+    stopping::Stopping,
+    tls::{Tls, TlsError},
 };
 
 /// Why a server did not start, or did not end well.
@@ -40,10 +50,14 @@ pub enum ServerError {
         /// What is wrong with it.
         why: String,
     },
+    /// A file of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// It would listen beyond loopback, and everybody could write.
     #[error(
         "{address} can be reached from other machines, and there are no keys: everybody could read and write; give it a file of \
-         keys with --keys, or say --without-keys if the network keeps others out"
+         keys with --keys, or the authority of its clients' certificates with --tls-client-ca, or say --without-keys if the \
+         network keeps others out"
     )]
     Exposed {
         /// The address.
@@ -68,14 +82,21 @@ impl Server {
     /// # Errors
     /// [`ServerError`]: nothing runs.
     pub async fn start(options: ServerOptions) -> Result<Running, ServerError> {
-        let ServerOptions { listen, data, keys, without_keys, store } = options;
-        let keys = keys.map(|path| match Keys::load(&path) {
+        let ServerOptions { listen, data, keys, without_keys, tls, store } = options;
+        let keys = keys.map(|path| match KeyFile::load(&path) {
             Ok(keys) => Ok(Arc::new(keys)),
             Err(why) => Err(ServerError::Keys { path, why }),
         });
         let keys = keys.transpose()?;
-        if keys.is_none() && !without_keys && !listen.ip().is_loopback() {
+        let tls = tls.map(|options| Tls::load(options, clock::now()).map(Arc::new)).transpose()?;
+        let access = Access { keys: keys.clone(), certificate: tls.as_ref().is_some_and(|tls| tls.asks_clients()) };
+        if !access.asks() && !without_keys && !listen.ip().is_loopback() {
             return Err(ServerError::Exposed { address: listen });
+        }
+        if tls.is_none() && keys.is_some() && !listen.ip().is_loopback() {
+            tracing::warn!(
+                "keys and events travel in the clear; give it --tls-cert and --tls-key, or a proxy that has them"
+            );
         }
         let failed = |error| ServerError::Listen { address: listen, error };
         // First: whoever starts it twice is to learn that from the address, not from the lock of the store.
@@ -85,15 +106,17 @@ impl Server {
         let store = opening.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let (stop, stopping) = Stopping::new();
         let (reporter, mut routes) = routes(&store, &stopping);
-        if let Some(keys) = keys {
-            routes = routes.layer(from_fn_with_state(keys, access::guard));
+        if access.asks() {
+            routes = routes.layer(from_fn_with_state(Arc::new(access), access::guard));
         }
+        let (reload, scheme) = (Arc::new(Notify::new()), if tls.is_some() { "https" } else { "http" });
         let mut tasks = JoinSet::new();
         tasks.spawn(health::report(store.clone(), reporter.clone()));
+        tasks.spawn(refresh::run(Secrets { tls: tls.clone(), keys }, Arc::clone(&reload)));
         let mut connections = JoinSet::new();
-        connections.spawn(connections::serve(listener, routes, stopping));
+        connections.spawn(connections::serve(listener, tls, routes, stopping));
         tracing::info!(%address, "serving");
-        Ok(Running { address, store, stop, reporter, tasks, connections })
+        Ok(Running { address, scheme, reload, store, stop, reporter, tasks, connections })
     }
 }
 
@@ -116,6 +139,8 @@ fn routes(store: &Store, stopping: &Stopping) -> (HealthReporter, Router) {
 /// A running server. Dropping it ends it where it is; [`Running::shutdown`] ends it in order.
 pub struct Running {
     address: SocketAddr,
+    scheme: &'static str,
+    reload: Arc<Notify>,
     store: Store,
     stop: watch::Sender<bool>,
     reporter: HealthReporter,
@@ -134,6 +159,17 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same as an address that clients take: `http://…`, or `https://…` with TLS.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Whoever notifies this has keys and certificates read again at once, rather than within ten seconds.
+    pub(crate) fn reload(&self) -> Arc<Notify> {
+        Arc::clone(&self.reload)
     }
 
     /// Ends it in order: takes no more connections, ends subscriptions, finishes the requests in flight, closes the store. Takes

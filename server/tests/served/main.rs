@@ -1,7 +1,8 @@
-//! The server as a program: spoken to by its protocol, by curl, with and without a key.
+//! The server as a program: spoken to by its protocol, by curl, with and without a key, over TLS.
 
 mod support;
 
 mod access;
 mod http;
 mod protocol;
+mod tls;

@@ -8,7 +8,7 @@ use std::{
 
 /// A running server, which dies with this.
 pub(crate) struct Process {
-    child: Child,
+    pub(crate) child: Child,
     /// Where it listens: `http://…`.
     pub(crate) address: String,
     // Kept, so that the server has somebody to talk to.

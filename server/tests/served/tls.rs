@@ -1,0 +1,234 @@
+//! TLS: who is believed, who is refused and why, and new certificates while the server runs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use annalist_client::{AddressError, Identity, RemoteOptions, RemoteStore};
+use annalist_core::{
+    Append, AppendError, EventId, EventStore as _, EventType, Expected, NewEvent, StoreError, StreamId,
+};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+
+use crate::support::Process;
+
+/// An authority, and the folder where what it signs is put.
+struct Authority {
+    dir: PathBuf,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new(dir: &Path, name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().expect("a key");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("an authority");
+        let dir = dir.join(name);
+        fs::create_dir_all(&dir).expect("a folder");
+        fs::write(dir.join("ca.pem"), issuer.pem()).expect("written");
+        Self { dir, issuer }
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.dir.join("ca.pem")
+    }
+
+    /// A certificate for this machine and its key, as files.
+    fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
+        self.sign_until(name, 2100)
+    }
+
+    fn sign_until(&self, name: &str, year: i32) -> (PathBuf, PathBuf) {
+        let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("valid names");
+        params.distinguished_name.push(DnType::CommonName, name);
+        (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(year, 1, 1));
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let (cert, private) = (self.dir.join(format!("{name}.pem")), self.dir.join(format!("{name}.key")));
+        fs::write(&cert, certificate.pem()).expect("written");
+        fs::write(&private, key.serialize_pem()).expect("written");
+        (cert, private)
+    }
+}
+
+fn command(dir: &Path, (cert, key): &(PathBuf, PathBuf)) -> Command {
+    let mut command = Process::command(&dir.join("data"));
+    command.arg("--tls-cert").arg(cert).arg("--tls-key").arg(key);
+    command
+}
+
+fn options(ca: &Path) -> RemoteOptions {
+    let mut options = RemoteOptions::default();
+    options.ca = Some(ca.to_owned());
+    options
+}
+
+fn append() -> Append {
+    let event = NewEvent::new(EventId::generate(), EventType::new("greeted").expect("a valid type"), "{}");
+    Append::new().events(StreamId::new("a-1").expect("a valid name"), Expected::Any, [event])
+}
+
+fn curl(address: &str, path: &str, more: &[&str]) -> Output {
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "-w", "%{http_code} %{http_version}", &format!("{address}{path}")]).args(more);
+    curl.output().expect("curl runs")
+}
+
+/// What reading is refused with.
+async fn unread(address: &str, options: RemoteOptions) -> String {
+    match RemoteStore::connect_with(address, options).expect("an address").head().await {
+        Err(StoreError::Unavailable { why }) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn both_protocols_speak_tls_on_one_port() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new(dir.path(), "ours");
+    let server = Process::run(command(dir.path(), &authority.sign("server")));
+    assert!(server.address.starts_with("https://"), "{}", server.address);
+    let store = RemoteStore::connect_with(&server.address, options(&authority.ca())).expect("an address");
+    store.append(append()).await.expect("appended over TLS");
+    let ca = authority.ca();
+    let ca = ca.to_str().expect("text");
+    for (version, spoken) in [("--http1.1", "1.1"), ("--http2", "2")] {
+        let output = curl(&server.address, "/v1/head", &["--cacert", ca, version]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("\"position\":1") && text.ends_with(&format!("200 {spoken}")), "{text}");
+    }
+    let plain = curl(&server.address.replace("https", "http"), "/v1/head", &[]);
+    assert!(!plain.status.success(), "it does not answer who does not speak TLS: {plain:?}");
+    let why = unread(&server.address.replace("https", "http"), quick(RemoteOptions::default())).await;
+    assert!(!why.is_empty());
+}
+
+/// Does not wait long for a server that will not come.
+fn quick(mut options: RemoteOptions) -> RemoteOptions {
+    options.call_timeout = Duration::from_millis(300);
+    options
+}
+
+#[tokio::test]
+async fn who_is_not_known_is_not_believed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (ours, theirs) = (Authority::new(dir.path(), "ours"), Authority::new(dir.path(), "theirs"));
+    let server = Process::run(command(dir.path(), &ours.sign("server")));
+    for options in [options(&theirs.ca()), RemoteOptions::default()] {
+        let store = RemoteStore::connect_with(&server.address, options).expect("an address");
+        // Refused, not unknown: it is certain that nothing was asked.
+        match store.append(append()).await {
+            Err(AppendError::Unavailable { why }) => assert!(why.contains("UnknownIssuer"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let elsewhere = server.address.replace("127.0.0.1", "127.0.0.2");
+    let listening = unread(&elsewhere, quick(options(&ours.ca()))).await;
+    assert!(!listening.is_empty(), "it listens on 127.0.0.1 alone");
+}
+
+#[tokio::test]
+async fn clients_show_certificates_of_an_authority() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (ours, theirs) = (Authority::new(dir.path(), "ours"), Authority::new(dir.path(), "theirs"));
+    let mut command = command(dir.path(), &ours.sign("server"));
+    command.arg("--tls-client-ca").arg(ours.ca());
+    let server = Process::run(command);
+    let with = |(cert, key): (PathBuf, PathBuf)| {
+        let mut options = options(&ours.ca());
+        options.identity = Some(Identity::new(cert, key));
+        options
+    };
+    let shop = with(ours.sign("shop"));
+    RemoteStore::connect_with(&server.address, shop).expect("an address").append(append()).await.expect("it may");
+    let why = unread(&server.address, options(&ours.ca())).await;
+    assert!(why.contains("no certificate"), "{why}");
+    let why = unread(&server.address, quick(with(theirs.sign("stranger")))).await;
+    assert!(why.contains("issued this client's certificate"), "{why}");
+    let ca = ours.ca();
+    let ca = ca.to_str().expect("text");
+    let status =
+        |path: &str| String::from_utf8_lossy(&curl(&server.address, path, &["--cacert", ca]).stdout).into_owned();
+    assert!(status("/v1/head").contains("401"), "{}", status("/v1/head"));
+    assert!(status("/health/ready").contains("200"), "probes hold no certificates");
+}
+
+#[tokio::test]
+async fn a_new_certificate_needs_no_new_server() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (old, new) = (Authority::new(dir.path(), "old"), Authority::new(dir.path(), "new"));
+    let pair = old.sign("server");
+    let server = Process::run(command(dir.path(), &pair));
+    let head = async |authority: &Authority| {
+        let store = RemoteStore::connect_with(&server.address, options(&authority.ca())).expect("an address");
+        store.head().await
+    };
+    head(&old).await.expect("the old one is shown");
+    let hang_up = || {
+        let pid = server.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill runs").success());
+    };
+    // Half of a change: the certificate is new, the key is not.
+    let renewed = new.sign("server");
+    fs::copy(&renewed.0, &pair.0).expect("copied");
+    hang_up();
+    head(&old).await.expect("the old one stays in force");
+    fs::copy(&renewed.1, &pair.1).expect("copied");
+    hang_up();
+    while let Err(error) = head(&new).await {
+        assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+    }
+    head(&old).await.expect_err("the new one is shown");
+}
+
+#[test]
+fn what_cannot_be_spoken_with_is_said() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new(dir.path(), "ours");
+    let (good, other) = (authority.sign("good"), authority.sign("other"));
+    let expired = authority.sign_until("expired", 2001);
+    let empty = dir.path().join("empty.pem");
+    fs::write(&empty, "").expect("written");
+    let said = |cert: &Path, key: &Path, more: &[&str]| {
+        let output = command(dir.path(), &(cert.to_owned(), key.to_owned())).args(more).output().expect("it runs");
+        assert!(!output.status.success(), "it does not start");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let missing = said(&dir.path().join("missing.pem"), &good.1, &[]);
+    assert!(missing.contains("missing.pem: No such file"), "{missing}");
+    let swapped = said(&good.1, &good.0, &[]);
+    assert!(swapped.contains("good.key: there is no certificate in it"), "{swapped}");
+    let foreign = said(&good.0, &other.1, &[]);
+    assert!(foreign.contains("other.key: it is not the key of the certificate in"), "{foreign}");
+    let late = said(&expired.0, &expired.1, &[]);
+    assert!(late.contains("expired.pem: it expired at 2001-01-01T00:00:00Z"), "{late}");
+    let nobody = said(&good.0, &good.1, &["--tls-client-ca", empty.to_str().expect("text")]);
+    assert!(nobody.contains("empty.pem: there is no certificate in it"), "{nobody}");
+    assert!(!dir.path().join("data").exists(), "nothing was made");
+}
+
+#[tokio::test]
+async fn a_client_says_which_of_its_files_is_wrong() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new(dir.path(), "ours");
+    let (good, other) = (authority.sign("good"), authority.sign("other"));
+    let refused = |address: &str, options: RemoteOptions| match RemoteStore::connect_with(address, options) {
+        Err(error @ (AddressError::Tls { .. } | AddressError::Malformed { .. })) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let missing = refused("https://localhost:1", options(&dir.path().join("missing.pem")));
+    assert!(missing.contains("missing.pem: No such file"), "{missing}");
+    let key = refused("https://localhost:1", options(&good.1));
+    assert!(key.contains("good.key: there is no certificate in it"), "{key}");
+    let mut mixed = options(&authority.ca());
+    mixed.identity = Some(Identity::new(good.0, other.1));
+    let mixed = refused("https://localhost:1", mixed);
+    assert!(mixed.contains("other.key: it is not the key of the certificate"), "{mixed}");
+    let plain = refused("http://localhost:1", options(&authority.ca()));
+    assert!(plain.contains("begins with `http://`"), "{plain}");
+}
