@@ -9,11 +9,11 @@ use std::{
 
 use annalist::{
     App, Append, CommandOptions, EventId, EventStore, Events as _, Expected, SnapshotPolicy, Store, StreamId, Version,
-    projection::ViewHandle,
+    projection::ViewHandle, workflow::WorkflowState,
 };
 use benches::{
-    Account, AccountEvent, BALANCES, Balances, Deposit, Failure, Forward, Settings, Table, count, describe_machine,
-    millis, processor_time, run_clients, runtime,
+    Account, AccountEvent, BALANCES, Balances, Deposit, Failure, Forward, Settings, Table, Walk, count,
+    describe_machine, millis, processor_time, run_clients, runtime,
 };
 use hdrhistogram::Histogram;
 
@@ -41,6 +41,15 @@ enum Row {
     Seen,
     /// Commands that begin a saga of one command each, waiting each time until it is completed.
     Saga,
+    /// Commands that begin a workflow of three steps, waiting each time until it is at its end: done, or undone.
+    Workflow(Comes),
+}
+
+/// How a workflow ends.
+#[derive(Clone, Copy, Debug)]
+enum Comes {
+    Through,
+    Back,
 }
 
 /// What is kept of an account between commands.
@@ -52,7 +61,7 @@ enum Kept {
     Account,
 }
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 12] = [
     Row::Bare(10),
     Row::Fresh(10),
     Row::Seen,
@@ -63,6 +72,8 @@ const ROWS: [Row; 10] = [
     Row::Deep(10, Kept::Account),
     Row::Deep(1000, Kept::Account),
     Row::Saga,
+    Row::Workflow(Comes::Through),
+    Row::Workflow(Comes::Back),
 ];
 
 impl fmt::Display for Row {
@@ -75,6 +86,8 @@ impl fmt::Display for Row {
             Self::Deep(events, Kept::Account) => write!(f, "hot, {events} deep"),
             Self::Seen => write!(f, "new accounts, seen in the view"),
             Self::Saga => write!(f, "sagas of one command, to the end"),
+            Self::Workflow(Comes::Through) => write!(f, "workflows of three steps, done"),
+            Self::Workflow(_) => write!(f, "workflows undone at the third"),
         }
     }
 }
@@ -125,6 +138,9 @@ fn measure(settings: &Settings, row: Row, in_flight: u64) -> Result<(Histogram<u
         }
         if matches!(row, Row::Saga) {
             app = app.saga::<Forward>();
+        }
+        if matches!(row, Row::Workflow(_)) {
+            app = app.workflow::<Walk>();
         }
         match row {
             Row::Deep(_, Kept::Snapshots) => app = app.snapshots::<Account>(SnapshotPolicy::every(100)),
@@ -201,6 +217,18 @@ impl Client {
                 let account = format!("from-{}-{act}", self.number);
                 self.deposit(account.clone()).await?;
                 self.app.saga::<Forward>()?.ended(&account, PATIENCE).await?;
+            }
+            Row::Workflow(comes) => {
+                let (way, state) = match comes {
+                    Comes::Through => ("walk", WorkflowState::Done),
+                    Comes::Back => ("back", WorkflowState::Compensated),
+                };
+                let account = format!("{way}-{}-{act}", self.number);
+                self.deposit(account.clone()).await?;
+                let ended = self.app.workflow::<Walk>()?.ended(&account, PATIENCE).await?.state;
+                if ended != state {
+                    return Err(format!("a workflow that was to be {state:?} is {ended:?}").into());
+                }
             }
             Row::Seen => {
                 let account = format!("{}-{}", self.number, act / 10);

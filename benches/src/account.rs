@@ -1,7 +1,7 @@
 //! A small domain: accounts, and a view of them.
 
 use annalist::{
-    Aggregate, Command, Context, Decide, Decision, Event, Recorded, State, emit,
+    Aggregate, Command, Context, Decide, Decision, Event, Recorded, State, emit, ensure,
     projection::{ApplyError, Embedded, Projection, Table, Tx},
 };
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ pub struct Deposit {
     pub text: String,
 }
 
-/// Nothing speaks against a deposit.
+/// Nothing is no deposit.
 #[derive(Clone, Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("refused")]
 pub struct Refused;
@@ -59,6 +59,7 @@ impl Decide<Deposit> for Account {
 
     fn decide(&self, command: &Deposit, _: &Context) -> Result<Decision<AccountEvent, u64>, Refused> {
         let Deposit { cents, text } = command.clone();
+        ensure!(cents > 0, Refused);
         Ok(emit(AccountEvent::Deposited { cents, text }).reply(self.balance + cents))
     }
 }

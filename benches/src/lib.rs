@@ -15,6 +15,7 @@ mod streams;
 mod subject;
 mod table;
 mod view;
+mod walk;
 
 pub use account::{Account, AccountEvent, BALANCES, Balances, Deposit};
 pub use disk::{DiskFigures, measure_disk};
@@ -31,6 +32,7 @@ pub use streams::{Streams, read_streams, touch};
 pub use subject::Subject;
 pub use table::{Table, count, millis};
 pub use view::{EVENTS, OrderEvent, SPENT, Spending};
+pub use walk::Walk;
 
 /// What can end a bench: it prints the reason and stops.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

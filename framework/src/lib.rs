@@ -61,7 +61,7 @@ pub use command::{
 };
 pub use describe::Description;
 pub use env::{Env, SystemEnv, TestEnv};
-pub use event::{Declared, DecodeError, EncodeError, EventSet, Events, Recorded, Written};
+pub use event::{Declared, DecodeError, EncodeError, EventSet, Events, InStream, Recorded, Written};
 pub use metrics::METRICS;
 pub use trace::TraceContext;
 

@@ -33,6 +33,9 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let write = sets.iter().map(
         |(variant, ty)| quote_spanned!(ty.span()=> Self::#variant(event) => <#ty as ::annalist::Events>::write(event),),
     );
+    let stream = sets.iter().map(|(variant, ty)| {
+        quote_spanned!(ty.span()=> Self::#variant(event) => <#ty as ::annalist::Events>::stream(event),)
+    });
     let from = sets.iter().map(|(variant, ty)| {
         quote_spanned! {ty.span()=>
             #[automatically_derived]
@@ -61,6 +64,10 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
 
             fn write(&self) -> ::core::result::Result<::annalist::Written, ::annalist::EncodeError> {
                 match self { #(#write)* }
+            }
+
+            fn stream(&self) -> ::core::option::Option<&::annalist::StreamId> {
+                match self { #(#stream)* }
             }
         }
 

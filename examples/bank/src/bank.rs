@@ -43,6 +43,7 @@ impl Bank {
         App::open(store)
             .command::<Account, Open>()
             .command::<Transfer, RequestTransfer>()
+            .scope::<LargeWithdrawals, WithdrawLarge>()
             .saga::<Transfers>()
             .projection(Balances)
             .projection_with(Statement, statement)

@@ -9,9 +9,10 @@ use std::{
     process::{Command, Stdio},
 };
 
+use futures_util::future::join_all;
 use orders::{
-    domain::Cents,
-    fleet::{ALL, Answered, as_request, trace},
+    domain::{Cents, OPEN_ORDERS_MAX},
+    fleet::{ALL, Answered, FleetError, as_request, ask, trace},
     services::{
         inventory::{InventoryTotals, Reservation},
         orders::OrdersTotals,
@@ -109,6 +110,8 @@ async fn each_service_becomes_ready_alone_and_a_second_process_is_kept_out_of_it
         if name == "orders" {
             // An order is taken all the same, and waits.
             assert_eq!(shop.place(&order(7, 3, 1177)).await, Answered::Yes);
+            let open = place_at_once(&shop, 8..=OPEN_ORDERS_MAX as u64 + 17).await;
+            assert_eq!(open, OPEN_ORDERS_MAX - 1, "of one customer only so many may wait");
         }
         let mut second = Command::new(env!("CARGO_BIN_EXE_orders"));
         second.arg("--dir").arg(shop.fleet.dir()).args(["serve", name, "--listen", "127.0.0.1:0"]);
@@ -118,6 +121,21 @@ async fn each_service_becomes_ready_alone_and_a_second_process_is_kept_out_of_it
         assert!(said.contains("cannot open the store in") && said.contains(name), "{said}");
         shop.fleet.end(name).await.unwrap();
     }
+}
+
+/// Has orders of the same customer placed at the same time; counts those that are. The others are told to come again.
+async fn place_at_once(shop: &Shop, numbers: impl IntoIterator<Item = u64>) -> usize {
+    let client = shop.fleet.client("orders");
+    let placed = join_all(numbers.into_iter().map(async |number| {
+        let call = client.post("/v1/orders").idempotency_key(format!("place-{number}"));
+        ask(client, call.json(&order(number, 1, 500))).await
+    }));
+    let refused = |answer: &Result<Answered, FleetError>| match answer {
+        Ok(Answered::Yes) => false,
+        Err(FleetError::Unexpected { status: 409, body, .. }) if body.contains("too-many-open-orders") => true,
+        other => panic!("an order was answered with {other:?}"),
+    };
+    placed.await.into_iter().filter(|answer| !refused(answer)).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use crate::{
     aggregate::{Aggregate, Aggregates, Cache, SnapshotPolicy, SnapshotRules},
     command::{
         Circumstances, Command, CommandLayer, CommandOptions, CommandSet, Commands, Decide, Executor, Gate, Layers,
-        Surroundings,
+        Scope, Surroundings, name_of,
     },
     describe::Description,
     env::{Env, SystemEnv},
@@ -173,6 +173,13 @@ impl AppBuilder {
         decided.add::<A, C>();
         self.description.commands(&decided);
         self.command_set.merge(decided);
+        self
+    }
+
+    /// Says that a scope decides about a command: so that it is described. Anything else goes without, [`App::scope`] needs no more
+    /// than the type.
+    pub fn scope<S: Scope<C>, C: Command>(mut self) -> Self {
+        self.description.scope(name_of::<S>(), C::NAME, &S::Event::declared());
         self
     }
 

@@ -50,8 +50,8 @@ pub use progress::Deadline;
 use progress::Progress;
 pub use receipt::Receipt;
 pub use scope::{InScope, Scope};
-pub(crate) use set::Attempt;
 pub use set::CommandSet;
+pub(crate) use set::{Attempt, name_of};
 pub use stream::On;
 pub use target::Target;
 

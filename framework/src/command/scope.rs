@@ -25,7 +25,8 @@ const KEY_SCOPE_PREFIX: &str = "-scope/";
 /// To take an aggregate's own stream into the decision, let the query include it: "withdraw from this account, unless its
 /// owner has made three large withdrawals today" rests on the account's stream *and* on the large withdrawals of the owner.
 ///
-/// The state sees events and nothing else, so each should say in its fields what the rule needs: whose it is, where, when.
+/// The state sees events and nothing else, so each should say in its fields what the rule needs: whose it is and when. Which
+/// stream it stands in an event says when it is taken as [`InStream`](crate::InStream).
 /// A window of time, such as "today", is for `decide` to look at, by [`Context::now`](crate::Context::now).
 ///
 /// ```
@@ -230,7 +231,10 @@ impl<S: Scope<C>, C: Command> Basis<C> for QueryBasis<S> {
         for Emitted { event, category, record } in events {
             let home = S::home(command, event).map_err(CommandError::unrecordable)?;
             if home.category() != category {
-                return Err(CommandError::unrecordable(WrongHome { home, category }));
+                return Err(CommandError::unrecordable(WrongHome::Category { home, category }));
+            }
+            if let Some(stream) = event.stream().filter(|stream| **stream != home) {
+                return Err(CommandError::unrecordable(WrongHome::Stream { home, stream: stream.clone() }));
             }
             match append.entries.last_mut() {
                 Some(entry) if entry.stream == home => entry.events.push(record),
@@ -249,10 +253,13 @@ impl<S: Scope<C>, C: Command> Basis<C> for QueryBasis<S> {
 
 /// An event was to be recorded where nobody would look for it.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "an event of category `{category}` cannot be recorded in stream `{home}`; let `Scope::home` name one of its own"
-)]
-struct WrongHome {
-    home: StreamId,
-    category: &'static str,
+enum WrongHome {
+    #[error(
+        "an event of category `{category}` cannot be recorded in stream `{home}`; let `Scope::home` name one of its own"
+    )]
+    Category { home: StreamId, category: &'static str },
+    #[error(
+        "an event that stands in stream `{stream}` cannot be recorded in `{home}`; let `Scope::home` name its stream"
+    )]
+    Stream { home: StreamId, stream: StreamId },
 }

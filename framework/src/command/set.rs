@@ -48,7 +48,7 @@ pub(crate) struct Named {
 }
 
 /// The name of a type in the source, without its path and its parameters.
-fn name_of<T>() -> &'static str {
+pub(crate) fn name_of<T>() -> &'static str {
     type_name::<T>().split('<').next().unwrap_or_default().rsplit("::").next().unwrap_or_default()
 }
 

@@ -18,6 +18,12 @@ pub(super) fn write(app: &Description, out: &mut impl Write) -> Result {
             }
         }
     }
+    if !app.scopes.is_empty() {
+        section(out, "Scopes", &["command", "scope", "rests on"])?;
+        for ((scope, command), categories) in &app.scopes {
+            row(out, [code(command), (*scope).to_owned(), codes(categories)])?;
+        }
+    }
     if !app.events.is_empty() {
         section(out, "Events", &["category", "event", "version", "payload", "tags"])?;
         for ((category, name), schema) in &app.events {

@@ -10,11 +10,15 @@ use super::{Description, EventName};
 pub(super) fn write(app: &Description, out: &mut impl Write) -> Result {
     let mut ids = Ids::default();
     out.write_str("flowchart LR\n")?;
-    for command in app.commands.keys() {
+    let scoped = app.scopes.keys().map(|(_, command)| command);
+    for command in app.commands.keys().chain(scoped).collect::<BTreeSet<_>>() {
         writeln!(out, "  {}([{}])", ids.of("command", command), label(command))?;
     }
     for aggregate in app.aggregates.keys() {
         writeln!(out, "  {}[{}]", ids.of("aggregate", aggregate), label(aggregate))?;
+    }
+    for scope in app.scopes.keys().map(|(scope, _)| scope).collect::<BTreeSet<_>>() {
+        writeln!(out, "  {}[[{}]]", ids.of("scope", scope), label(scope))?;
     }
     let categories: BTreeSet<_> = app.events.keys().map(|(category, _)| *category).collect();
     for category in categories {
@@ -52,6 +56,16 @@ fn edges(app: &Description, ids: &mut Ids, out: &mut impl Write) -> Result {
     for (aggregate, categories) in &app.aggregates {
         for name in app.events.keys().filter(|(category, _)| categories.contains(category)) {
             writeln!(out, "  {} --> {}", ids.of("aggregate", aggregate), ids.event(*name))?;
+        }
+    }
+    let mut scopes = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for ((scope, command), categories) in &app.scopes {
+        writeln!(out, "  {} --> {}", ids.of("command", command), ids.of("scope", scope))?;
+        scopes.entry(scope).or_default().extend(categories.iter());
+    }
+    for (scope, categories) in scopes {
+        for name in app.events.keys().filter(|(category, _)| categories.contains(category)) {
+            writeln!(out, "  {} --> {}", ids.of("scope", scope), ids.event(*name))?;
         }
     }
     for ((kind, name), consumer) in &app.consumers {

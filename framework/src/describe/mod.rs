@@ -23,7 +23,7 @@ use crate::{
     workflow::StepShape,
 };
 
-/// An app's commands, aggregates, events, projections, sagas, workflows, outboxes and inboxes: from
+/// An app's commands, aggregates, scopes, events, projections, sagas, workflows, outboxes and inboxes: from
 /// [`AppBuilder::describe`](crate::AppBuilder::describe). Printed, it is a chart and tables, ready for a document.
 ///
 /// Its order is that of names, so the same wiring always gives the same text.
@@ -32,6 +32,8 @@ pub struct Description {
     aggregates: BTreeMap<Name, BTreeSet<&'static str>>,
     /// Commands, each with the aggregates that decide about it.
     commands: BTreeMap<&'static str, BTreeSet<Name>>,
+    /// Scopes and the commands that each decides about, with the categories that it rests on.
+    scopes: BTreeMap<(Name, &'static str), BTreeSet<&'static str>>,
     events: BTreeMap<EventName, EventSchema>,
     consumers: BTreeMap<(Kind, &'static str), Consumer>,
     outboxes: BTreeMap<String, Published>,
@@ -39,7 +41,7 @@ pub struct Description {
     inboxes: BTreeMap<&'static str, Consumed>,
 }
 
-/// What an aggregate is called in the source.
+/// What an aggregate, or a scope, is called in the source.
 type Name = &'static str;
 
 /// A category, and the declared name of an event in it.
@@ -80,6 +82,13 @@ impl Description {
             self.aggregates.entry(named.aggregate).or_default().insert(named.category);
             self.declared(&named.declared);
         }
+    }
+
+    /// Adds a scope that decides about a command.
+    pub(crate) fn scope(&mut self, scope: Name, command: &'static str, declared: &[Declared]) {
+        self.declared(declared);
+        let categories = declared.iter().map(|declared| declared.category).collect();
+        self.scopes.insert((scope, command), categories);
     }
 
     /// Adds who follows the log, and which commands it sends: `kind` is `projection`, `saga` or `workflow`.
@@ -139,7 +148,7 @@ impl Description {
         self.consumers.iter().filter(move |((own, _), _)| *own == kind).map(|((_, name), consumer)| (*name, consumer))
     }
 
-    /// Tables: commands, events with their fields and tags, consumers with what they follow, steps of workflows.
+    /// Tables: commands, scopes, events with their fields and tags, consumers with what they follow, steps of workflows.
     #[must_use]
     pub fn markdown(&self) -> String {
         let mut text = String::new();
@@ -149,7 +158,7 @@ impl Description {
         text
     }
 
-    /// A flow chart: command → aggregate → event → projection, saga or outbox; integration events → inbox.
+    /// A flow chart: command → aggregate or scope → event → projection, saga or outbox; integration events → inbox.
     #[must_use]
     pub fn mermaid(&self) -> String {
         let mut text = String::new();

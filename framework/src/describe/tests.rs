@@ -261,6 +261,29 @@ flowchart LR
 }
 
 #[test]
+fn a_scope_says_what_it_decides_about_and_what_it_rests_on() {
+    let mut app = Description::default();
+    let both = [<AccountEvent as Events>::declared(), <TransferEvent as Events>::declared()].concat();
+    app.scope("Limit", "withdraw-large", &both);
+    app.scope("Limit", "withdraw-small", &<AccountEvent as Events>::declared());
+    let rows = "
+## Scopes
+
+| command | scope | rests on |
+|---|---|---|
+| `withdraw-large` | Limit | `account`, `transfer` |
+| `withdraw-small` | Limit | `account` |
+";
+    assert!(app.markdown().starts_with(rows), "{}", app.markdown());
+    let chart = app.mermaid();
+    let node = "  command_withdraw_large([\"withdraw-large\"])\n  command_withdraw_small([\"withdraw-small\"])\n  scope_Limit[[\"Limit\"]]\n";
+    assert!(chart.contains(node), "{chart}");
+    let edges = "  command_withdraw_large --> scope_Limit\n  command_withdraw_small --> scope_Limit\n  scope_Limit --> event_account_account_opened\n";
+    assert!(chart.contains(edges), "{chart}");
+    assert_eq!(chart.matches("scope_Limit -->").count(), 3, "{chart}");
+}
+
+#[test]
 fn an_inbox_says_what_it_consumes_and_handles() {
     let handle = |_: crate::inbox::Received<AccountEvent>, _| async { Ok(()) };
     let inbox = crate::inbox::Inbox::named("bank-accounts").from(crate::inbox::MemoryConsumer::new()).on(handle);

@@ -1,6 +1,6 @@
 //! Events of one category or of several, as those see them who follow the log.
 
-use annalist_core::{EventId, EventType, NewEvent, Query, QueryItem, RecordedEvent, Tag};
+use annalist_core::{EventId, EventType, NewEvent, Query, QueryItem, RecordedEvent, StreamId, Tag};
 use bytes::Bytes;
 
 use super::{DecodeError, EncodeError, EventSchema, EventSet, recorded_type};
@@ -42,6 +42,11 @@ pub trait Events: Sized + Clone + Send + Sync + 'static {
     /// # Errors
     /// [`EncodeError`] when it has no valid bytes, tags or name.
     fn write(&self) -> Result<Written, EncodeError>;
+
+    /// The stream that it stands in, of an event that knows it: [`InStream`](super::InStream).
+    fn stream(&self) -> Option<&StreamId> {
+        None
+    }
 
     /// What matches exactly these events.
     #[must_use]

@@ -1,6 +1,7 @@
 //! Domain events and their bytes.
 
 mod events;
+mod in_stream;
 mod recorded;
 mod schema;
 
@@ -10,6 +11,7 @@ use annalist_core::{EventType, Tag};
 use bytes::Bytes;
 
 pub use events::{Declared, Events, Written};
+pub use in_stream::InStream;
 pub use recorded::Recorded;
 pub use schema::{EventSchema, FieldSchema, PayloadSchema};
 

@@ -50,7 +50,7 @@ pub(super) fn round_trip<E: Events>(event: &E) -> E {
         Err(error) => panic!("an event cannot be written: {error}"),
     };
     let (event_type, payload) = (written.event_type.clone(), written.payload.clone());
-    let stream = match StreamId::of(written.category, 1) {
+    let stream = match event.stream().map_or_else(|| StreamId::of(written.category, 1), |stream| Ok(stream.clone())) {
         Ok(stream) => stream,
         Err(error) => panic!("the category `{}` names no stream: {error}", written.category),
     };

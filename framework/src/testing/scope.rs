@@ -164,6 +164,9 @@ impl Placed {
             Ok(stream) => stream,
             Err(error) => panic!("`{name}` has no home stream: {error}"),
         };
+        if let Some(own) = event.stream().filter(|own| **own != stream) {
+            panic!("`{name}` says that it stands in stream `{own}`, but is recorded in `{stream}`");
+        }
         assert!(
             stream.category() == written.category,
             "`{name}` is of category `{}` and cannot be recorded in stream `{stream}`",

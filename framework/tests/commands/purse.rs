@@ -3,8 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use annalist::{
-    Aggregate, Command, Context, Decide, Decision, Event, Events, Invalid, Query, QueryItem, Scope, State, StreamId,
-    Tag, Timestamp, emit, ensure, nothing, stream_of,
+    Aggregate, Command, Context, Decide, Decision, Event, Events, InStream, Invalid, Query, QueryItem, Scope, State,
+    StreamId, Tag, Timestamp, emit, ensure, nothing, stream_of,
 };
 use serde::{Deserialize, Serialize};
 
@@ -190,6 +190,34 @@ impl Scope<LookInto> for Limit {
 
     fn home(look: &LookInto, _: &LimitEvent) -> Result<StreamId, Invalid> {
         stream_of::<Purse>(&look.purse)
+    }
+}
+
+/// Whoever says of its events that they stand elsewhere.
+#[derive(Default)]
+pub(crate) struct Elsewhere;
+
+impl State for Elsewhere {
+    type Event = InStream<PurseEvent>;
+    fn evolve(&mut self, _: &InStream<PurseEvent>) {}
+}
+
+impl Decide<Fill> for Elsewhere {
+    type Rejection = Refused;
+    type Reply = ();
+    fn decide(&self, fill: &Fill, _: &Context) -> Result<Decision<InStream<PurseEvent>>, Refused> {
+        let filled = PurseEvent::Filled { purse: fill.purse, cents: fill.cents };
+        Ok(emit(InStream::new(stream_of::<Purse>(&(fill.purse + 1)).unwrap(), filled)))
+    }
+}
+
+impl Scope<Fill> for Elsewhere {
+    fn query(fill: &Fill) -> Result<Query, Invalid> {
+        Ok(Query::stream(stream_of::<Purse>(&fill.purse)?))
+    }
+
+    fn home(fill: &Fill, _: &InStream<PurseEvent>) -> Result<StreamId, Invalid> {
+        stream_of::<Purse>(&fill.purse)
     }
 }
 

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::{
     app_on,
     purse::{
-        Astray, DAY, Fill, LARGE, LARGE_MAX, Lighten, Limit, LimitEvent, LookInto, OwnerEvent, Purse, PurseEvent,
-        Refused,
+        Astray, DAY, Elsewhere, Fill, LARGE, LARGE_MAX, Lighten, Limit, LimitEvent, LookInto, OwnerEvent, Purse,
+        PurseEvent, Refused,
     },
     uncached,
     watched::{Act, Notes, Watched},
@@ -214,6 +214,17 @@ async fn an_event_is_not_recorded_in_a_stream_of_another_category() {
     let Err(ExecuteError::Failed(CommandError::Unrecordable(why))) = failed else { panic!("{failed:?}") };
     let said = "an event of category `purse` cannot be recorded in stream `owner-ada`; let `Scope::home` name one of \
                 its own";
+    assert_eq!(why.to_string(), said);
+    assert!(watched.notes().appends.is_empty());
+}
+
+#[tokio::test]
+async fn an_event_is_recorded_in_the_stream_that_it_says_or_not_at_all() {
+    let (app, watched, _) = with_purses().await;
+    let failed = app.scope::<Elsewhere>().execute(Fill { purse: 1, cents: 1 }).await;
+    let Err(ExecuteError::Failed(CommandError::Unrecordable(why))) = failed else { panic!("{failed:?}") };
+    let said =
+        "an event that stands in stream `purse-2` cannot be recorded in `purse-1`; let `Scope::home` name its stream";
     assert_eq!(why.to_string(), said);
     assert!(watched.notes().appends.is_empty());
 }

@@ -26,6 +26,7 @@ pub enum OrderEvent {
     #[event(name = "order-paid")]
     Paid {
         /// Who paid.
+        #[event(tag)]
         customer: Customer,
         /// When.
         date: Date,

@@ -1,6 +1,12 @@
-use annalist::testing::given;
+use annalist::{
+    InStream, stream_of,
+    testing::{given, given_scope},
+};
 
-use super::{Cancel, Cents, Customer, Date, Month, Order, OrderEvent, OrderRejected, Pay, Place, Ship, parse_date};
+use super::{
+    Cancel, Cents, Customer, Date, Month, OPEN_ORDERS_MAX, Order, OrderEvent, OrderId, OrderRejected, OrdersOfCustomer,
+    Pay, Place, PlaceInTurn, PlaceRejected, Ship, parse_date,
+};
 
 const TOTAL: Cents = Cents(1177);
 
@@ -33,6 +39,27 @@ fn an_order_is_placed_paid_and_shipped() {
     given::<Order>([]).when(place(2, TOTAL)).then_emits([placed()]);
     given::<Order>([placed()]).when(Pay { date: day(), amount: TOTAL }).then_emits([paid()]);
     given::<Order>([placed(), paid()]).when(Ship { date: day() }).then_emits([shipped()]);
+}
+
+#[test]
+fn a_customer_has_so_many_open_orders_and_no_more() {
+    let in_turn = |order| PlaceInTurn { order: OrderId(order), place: place(2, TOTAL) };
+    let of = |order: u64, event| InStream::new(stream_of::<Order>(&OrderId(order)).unwrap(), event);
+    let open = || (1..=OPEN_ORDERS_MAX as u64).map(move |order| of(order, placed()));
+    let rejected = PlaceRejected::TooManyOpen { customer: customer() };
+    given_scope::<OrdersOfCustomer>(open().skip(1)).when(in_turn(99)).then_emits([of(99, placed())]);
+    given_scope::<OrdersOfCustomer>(open()).when(in_turn(99)).then_rejected(rejected);
+    // What is paid or cancelled is not open, also where the event of another order is the same.
+    let paid_for = || open().chain([of(3, paid())]);
+    given_scope::<OrdersOfCustomer>(paid_for()).when(in_turn(99)).then_emits([of(99, placed())]);
+    given_scope::<OrdersOfCustomer>(paid_for().chain([of(3, paid())])).when(in_turn(99)).then_emits([of(99, placed())]);
+    let cancelled = of(4, OrderEvent::Cancelled { customer: customer(), why: "nothing is left".to_owned() });
+    given_scope::<OrdersOfCustomer>(open().chain([cancelled])).when(in_turn(99)).then_emits([of(99, placed())]);
+    // A number is given once, whoever has it.
+    let twice = || PlaceRejected::Order(OrderRejected::PlacedBefore);
+    given_scope::<OrdersOfCustomer>([of(99, placed())]).when(in_turn(99)).then_rejected(twice());
+    let of_another = OrderEvent::Placed { customer: "00002".parse().unwrap(), date: day(), cds: 1, total: Cents(0) };
+    given_scope::<OrdersOfCustomer>([of(99, of_another)]).when(in_turn(99)).then_rejected(twice());
 }
 
 #[test]

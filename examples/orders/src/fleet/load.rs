@@ -52,8 +52,8 @@ pub async fn deliver(fleet: &Fleet, rows: &[Row], percent: u64) -> Result<(), Fl
     Ok(())
 }
 
-/// Places all orders, spread `over` so much time, and waits until each is shipped or cancelled. What was placed before is not
-/// placed again.
+/// Places all orders, the oldest first, spread `over` so much time, and waits until each is shipped or cancelled. What was
+/// placed before is not placed again.
 ///
 /// # Errors
 /// [`FleetError`] when a service is away for too long.
@@ -65,9 +65,12 @@ pub async fn place_all(
 ) -> Result<(), FleetError> {
     let begun = Instant::now();
     let each = over / u32::try_from(rows.len().max(1)).unwrap_or(u32::MAX);
+    // The file has them customer by customer; nobody orders for years at once.
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by_key(|row| (row.date, row.order));
     let (ended, watch_ended) = watch::channel(0);
     let placing = async {
-        let all = stream::iter((0_u32..).zip(rows)).map(|(before, row)| {
+        let all = stream::iter((0_u32..).zip(&rows)).map(|(before, row)| {
             let watch_ended = watch_ended.clone();
             async move {
                 sleep_until(begun + each * before).await;

@@ -1,5 +1,7 @@
 //! Orders over HTTP.
 
+use std::time::Duration;
+
 use annalist::{App, workflow::WorkflowState};
 use annalist_service::{Accepted, IdempotencyKey, Operation, Problem};
 use annalist_sql::{SqlError, Sqlite};
@@ -16,10 +18,12 @@ use super::{
     tracking::{self, OrderStatus, OrdersTotals},
 };
 use crate::{
-    domain::{Cents, Customer, Date, Order, OrderId, Place},
+    domain::{Cents, Customer, Date, Order, OrderId, OrdersOfCustomer, Place, PlaceInTurn, PlaceRejected},
     services::kit::{Api, bad_request, not_found},
 };
 
+/// When it may be worth another try to place an order, if others are to be paid first.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Most orders of a customer in one answer.
 const ORDERS_SHOWN_MAX: u32 = 100;
 
@@ -60,8 +64,21 @@ async fn place(
 ) -> Result<Accepted, Problem> {
     let PlaceOrder { order, customer, date, cds, total_cents } = order;
     let place = Place { customer, date, cds, total: Cents(total_cents) };
-    orders.app.on::<Order>(order).execute(place).key(key).await?;
+    let placed = orders.app.scope::<OrdersOfCustomer>().execute(PlaceInTurn { order, place }).key(key).await;
+    placed.map_err(|error| Problem::of(error, rejected))?;
     Ok(Accepted::new(order.to_string()))
+}
+
+/// What the customer can wait for is told apart from what remains wrong.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn rejected(why: PlaceRejected) -> Problem {
+    let problem = match why {
+        PlaceRejected::TooManyOpen { .. } => Problem::new(StatusCode::CONFLICT)
+            .kind("too-many-open-orders", "Other orders are to be paid first")
+            .retry_after(RETRY_AFTER),
+        _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY).kind("rejected", "Rejected"),
+    };
+    problem.detail(why.to_string())
 }
 
 /// How a placed order comes on.

@@ -24,7 +24,7 @@ pub use tracking::{OrderStatus, OrdersTotals, Tracking};
 use super::kit::{self, ServeError};
 use crate::{
     contracts::{OrdersPublic, ToInventory, ToPayments, ToShipping, streams},
-    domain::{Order, Place},
+    domain::{OrdersOfCustomer, PlaceInTurn},
     integration::{public_events, public_types},
 };
 
@@ -46,7 +46,7 @@ pub fn wiring(store: Store, options: &kit::Options, tracking: Sqlite) -> AppBuil
         public_types::<ToShipping>(),
     ];
     let app = App::open(store)
-        .command::<Order, Place>()
+        .scope::<OrdersOfCustomer, PlaceInTurn>()
         .command::<Errand, Note>()
         .workflow::<Purchase>()
         .projection_with(Tracking, tracking)
