@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::Path, time::Duration};
 
-use annalist::{App, AppBuilder, Cursor, ExecuteError, Store, saga::SagaError};
+use annalist::{App, AppBuilder, Cursor, ExecuteError, SnapshotPolicy, Store, saga::SagaError, stream_of};
 use annalist_sql::Sqlite;
 
 use crate::{
@@ -18,6 +18,9 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 
 /// How long the bank waits for a view or a transfer before it says that it is not there yet.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Events that cannot be shown, of all accounts, that the bank looks through.
+const PARKED_MAX: usize = 1_000;
 
 /// How a transfer stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,7 @@ impl Bank {
             .command::<Transfer, RequestTransfer>()
             .scope::<LargeWithdrawals, WithdrawLarge>()
             .saga::<Transfers>()
+            .snapshots::<Account>(SnapshotPolicy::every(100))
             .projection(Balances)
             .projection_with(Statement, statement)
     }
@@ -147,9 +151,15 @@ impl Bank {
     /// The statement of an account, as of now.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// When the database cannot be read, or something of the account cannot be shown.
     pub async fn statement(&self, account: &str) -> Result<Vec<Entry>, Failure> {
         self.app.projections().reached::<Statement>(self.now().await?, PATIENCE).await?;
+        let stream = stream_of::<Account>(&account.to_owned())?;
+        let parked = self.app.projections().of::<Statement>()?.parked(None, PARKED_MAX).await?;
+        if let Some(parked) = parked.iter().find(|parked| parked.key == stream.as_str()) {
+            let why = parked.error.as_deref().unwrap_or("something before it");
+            return Err(format!("the statement of {account} ends before event {}: {why}", parked.position).into());
+        }
         Ok(statement_of(&self.statement, account).await?)
     }
 

@@ -48,3 +48,17 @@ fn an_owner_has_a_limit_across_accounts() {
     assert_eq!(said("withdraw savings 1000"), "Error: \"alice has made 3 large withdrawals today\"");
     assert_eq!(said("withdraw savings 999"), "savings has 8001");
 }
+
+#[test]
+fn what_cannot_be_shown_of_one_account_keeps_no_other_waiting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = |arguments: &str| bank(folder.path(), arguments);
+    said("open whale");
+    said("open alice");
+    // An account can hold it; SQLite has no such number.
+    assert_eq!(said(&format!("deposit whale {}", u64::MAX)), (format!("whale has {}", u64::MAX), true));
+    assert_eq!(said("deposit alice 50").0, "alice has 50");
+    assert_eq!(said("statement alice"), ("+50, then alice had 50".to_owned(), true));
+    let (why, ok) = said("statement whale");
+    assert!(!ok && why.contains("the statement of whale ends before event 3"), "{why}");
+}

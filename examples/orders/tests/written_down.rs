@@ -11,7 +11,7 @@ use orders::{
     fulfilment::{self, PaymentEvent, ShipmentEvent, StockEvent},
     services::{
         self, inventory, kit,
-        orders::{ErrandEvent, Request, Topic, Tracking},
+        orders::{ErrandEvent, Request, Said, Topic, Tracking},
         payments, provider, shipping,
     },
     shop,
@@ -37,7 +37,7 @@ fn recorded_events_stay_readable() {
     let scheduled = ShipmentEvent::Scheduled { customer, cds: 3 };
     let too_large = ShipmentEvent::Refused { cds: 9, why: why() };
     let asked = ErrandEvent::Asked { request: Request::Charge { customer, amount: Cents(1177) } };
-    let answered = ErrandEvent::Answered { topic: Topic::Charge, refused: Some(why()) };
+    let answered = ErrandEvent::Answered { topic: Topic::Charge, said: Said::No(why()) };
     evolution::lock(FOLDER)
         .events([placed, paid, shipped, cancelled])
         .events([delivered, reserved, released, refused])

@@ -18,14 +18,36 @@ pub enum ErrandEvent {
         /// For what.
         request: Request,
     },
-    /// It has answered.
-    #[event(name = "errand-answered")]
+    /// It has answered. Version 1 had a reason in the place of what it said, or none.
+    #[event(name = "errand-answered", version = 2, upcast(from = AnsweredV1))]
     Answered {
         /// About what.
         topic: Topic,
-        /// Why it said no; `None` when it is done.
-        refused: Option<String>,
+        /// What it said.
+        said: Said,
     },
+}
+
+/// What another service says. The names stand on disk and never change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// It is done.
+    Done,
+    /// No, for this reason.
+    No(String),
+}
+
+#[derive(Deserialize)]
+struct AnsweredV1 {
+    topic: Topic,
+    refused: Option<String>,
+}
+
+impl From<AnsweredV1> for ErrandEvent {
+    fn from(AnsweredV1 { topic, refused }: AnsweredV1) -> Self {
+        Self::Answered { topic, said: refused.map_or(Said::Done, Said::No) }
+    }
 }
 
 /// What another service is asked for. The names stand on disk and never change.
@@ -106,8 +128,8 @@ pub struct Ask {
 pub struct Note {
     /// About what.
     pub topic: Topic,
-    /// Why it said no; `None` when it is done.
-    pub refused: Option<String>,
+    /// What it said.
+    pub said: Said,
 }
 
 impl Decide<Ask> for Errand {
@@ -124,7 +146,7 @@ impl Decide<Note> for Errand {
     type Reply = ();
 
     fn decide(&self, command: &Note, _: &Context) -> Result<Decision<ErrandEvent>, Never> {
-        let Note { topic, refused } = command.clone();
-        Ok(emit(ErrandEvent::Answered { topic, refused }))
+        let Note { topic, said } = command.clone();
+        Ok(emit(ErrandEvent::Answered { topic, said }))
     }
 }

@@ -6,7 +6,7 @@ use annalist::{
     outbox::{IntegrationEvent, MapError, Message},
 };
 
-use super::errand::{Errand, ErrandEvent, Note, Request, Topic};
+use super::errand::{Errand, ErrandEvent, Note, Request, Said, Topic};
 use crate::{
     contracts::{InventoryPublic, PaymentsPublic, ShippingPublic, ToInventory, ToPayments, ToShipping, streams},
     services::kit::{Options, number},
@@ -26,36 +26,36 @@ pub(super) fn inboxes(options: &Options) -> [Inbox; 3] {
 }
 
 async fn inventory(received: Received<InventoryPublic>, cx: InboxContext) -> Result<(), HandleError> {
-    let (order, topic, refused) = match received.event {
-        InventoryPublic::StockReserved { order, .. } => (order, Topic::Reserve, None),
+    let (order, topic, said) = match received.event {
+        InventoryPublic::StockReserved { order, .. } => (order, Topic::Reserve, Said::Done),
         InventoryPublic::StockRefused { order, available } => {
-            (order, Topic::Reserve, Some(format!("only {available} CDs are left")))
+            (order, Topic::Reserve, Said::No(format!("only {available} CDs are left")))
         }
-        InventoryPublic::StockReleased { order, .. } => (order, Topic::Release, None),
+        InventoryPublic::StockReleased { order, .. } => (order, Topic::Release, Said::Done),
     };
-    note(&cx, &order, topic, refused).await
+    note(&cx, &order, topic, said).await
 }
 
 async fn payments(received: Received<PaymentsPublic>, cx: InboxContext) -> Result<(), HandleError> {
-    let (order, topic, refused) = match received.event {
-        PaymentsPublic::PaymentCharged { order, .. } => (order, Topic::Charge, None),
-        PaymentsPublic::PaymentDeclined { order, why } => (order, Topic::Charge, Some(why)),
-        PaymentsPublic::PaymentRefunded { order, .. } => (order, Topic::Refund, None),
+    let (order, topic, said) = match received.event {
+        PaymentsPublic::PaymentCharged { order, .. } => (order, Topic::Charge, Said::Done),
+        PaymentsPublic::PaymentDeclined { order, why } => (order, Topic::Charge, Said::No(why)),
+        PaymentsPublic::PaymentRefunded { order, .. } => (order, Topic::Refund, Said::Done),
     };
-    note(&cx, &order, topic, refused).await
+    note(&cx, &order, topic, said).await
 }
 
 async fn shipping(received: Received<ShippingPublic>, cx: InboxContext) -> Result<(), HandleError> {
-    let (order, topic, refused) = match received.event {
-        ShippingPublic::ShipmentScheduled { order, .. } => (order, Topic::Ship, None),
-        ShippingPublic::ShipmentRefused { order, why } => (order, Topic::Ship, Some(why)),
-        ShippingPublic::ShipmentCancelled { order, .. } => (order, Topic::CancelShipment, None),
+    let (order, topic, said) = match received.event {
+        ShippingPublic::ShipmentScheduled { order, .. } => (order, Topic::Ship, Said::Done),
+        ShippingPublic::ShipmentRefused { order, why } => (order, Topic::Ship, Said::No(why)),
+        ShippingPublic::ShipmentCancelled { order, .. } => (order, Topic::CancelShipment, Said::Done),
     };
-    note(&cx, &order, topic, refused).await
+    note(&cx, &order, topic, said).await
 }
 
-async fn note(cx: &InboxContext, order: &str, topic: Topic, refused: Option<String>) -> Result<(), HandleError> {
-    cx.on::<Errand>(number(order)?).execute(Note { topic, refused }).await?;
+async fn note(cx: &InboxContext, order: &str, topic: Topic, said: Said) -> Result<(), HandleError> {
+    cx.on::<Errand>(number(order)?).execute(Note { topic, said }).await?;
     Ok(())
 }
 

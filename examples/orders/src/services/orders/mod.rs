@@ -15,7 +15,7 @@ use annalist::{App, AppBuilder, Store, outbox::Outbox};
 use annalist_service::{ApiVersion, Service};
 use annalist_sql::Sqlite;
 
-pub use errand::{Ask, Errand, ErrandEvent, Note, Request, Topic};
+pub use errand::{Ask, Errand, ErrandEvent, Note, Request, Said, Topic};
 pub use http::PlaceOrder;
 pub use messages::NAME;
 pub use purchase::{OrdersEvent, Purchase};

@@ -8,7 +8,7 @@ use annalist::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::errand::{Ask, Errand, ErrandEvent, Request, Topic};
+use super::errand::{Ask, Errand, ErrandEvent, Request, Said, Topic};
 use crate::domain::{Cancel, Cents, Customer, Date, Order, OrderEvent, OrderId, Pay, Ship, Take};
 
 /// How long each of the others may take to answer. Then the order is given up, and what was done for it is undone.
@@ -109,9 +109,10 @@ impl Purchase {
 /// The step ends with the answer about this.
 fn answered(topic: Topic) -> impl Fn(&mut Purchase, &Recorded<OrdersEvent>) -> Option<Answer> {
     move |_, recorded| match &recorded.event {
-        OrdersEvent::Errand(ErrandEvent::Answered { topic: about, refused }) if *about == topic => {
-            Some(refused.clone().map_or(Answer::Done, Answer::Failed))
-        }
+        OrdersEvent::Errand(ErrandEvent::Answered { topic: about, said }) if *about == topic => Some(match said {
+            Said::Done => Answer::Done,
+            Said::No(why) => Answer::Failed(why.clone()),
+        }),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@ use annalist::{
     workflow::StepState::{Compensated, Done, LeftOut, Rejected},
 };
 
-use super::{Ask, Errand, ErrandEvent, OrdersEvent, Purchase, Request, Topic};
+use super::{Ask, Errand, ErrandEvent, OrdersEvent, Purchase, Request, Said, Topic};
 use crate::domain::{Cancel, Cents, Customer, Date, Order, OrderEvent, OrderId, Pay, Ship, Take, parse_date};
 
 const ORDER: OrderId = OrderId(17);
@@ -18,8 +18,8 @@ fn day() -> Date {
 }
 
 fn answered(topic: Topic, refused: Option<&str>) -> (&'static str, OrdersEvent) {
-    let refused = refused.map(str::to_owned);
-    ("errand-17", OrdersEvent::Errand(ErrandEvent::Answered { topic, refused }))
+    let said = refused.map_or(Said::Done, |why| Said::No(why.to_owned()));
+    ("errand-17", OrdersEvent::Errand(ErrandEvent::Answered { topic, said }))
 }
 
 /// An order that is placed, and whose CDs are asked for.

@@ -12,7 +12,7 @@ use annalist_sql::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    errand::{ErrandEvent, Topic},
+    errand::{ErrandEvent, Said, Topic},
     purchase::OrdersEvent,
 };
 use crate::domain::{Customer, OrderEvent, OrderId};
@@ -126,7 +126,7 @@ impl Projection for Tracking {
             OrdersEvent::Order(OrderEvent::Cancelled { why, .. }) => {
                 sqlx::query("update orders set status = 'cancelled', why = ? where number = ?").bind(why)
             }
-            OrdersEvent::Errand(ErrandEvent::Answered { topic, refused }) => answered(*topic, refused.is_some()),
+            OrdersEvent::Errand(ErrandEvent::Answered { topic, said }) => answered(*topic, *said != Said::Done),
         };
         update.bind(number).execute(tx.connection()).await?;
         Ok(())
