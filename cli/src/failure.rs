@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     #[error("cannot write the output")]
     Output(#[source] io::Error),
     #[error("{0}")]
+    Configuration(String),
+    #[error("{0}")]
     Other(String),
 }
 
@@ -45,7 +47,7 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Invalid(_) | Self::Store(StoreError::Invalid(_)) => 2,
+            Self::Invalid(_) | Self::Configuration(_) | Self::Store(StoreError::Invalid(_)) => 2,
             Self::Open(OpenError::NotAStore { .. }) => 3,
             Self::Open(OpenError::Locked { .. }) => 4,
             Self::Open(OpenError::Damaged(_)) | Self::Store(StoreError::Corrupt { .. }) => 5,

@@ -9,6 +9,7 @@ mod place;
 
 mod events;
 
+mod config;
 mod read;
 mod rebuild_index;
 mod serve;
@@ -53,6 +54,7 @@ enum Command {
     Verify(verify::Arguments),
     RebuildIndex(rebuild_index::Arguments),
     Serve(annalist_server::Arguments),
+    Config(config::Arguments),
 }
 
 #[tokio::main]
@@ -80,5 +82,6 @@ async fn run(command: Command, output: &mut Output) -> Result<Done, Failure> {
         Command::Verify(arguments) => verify::run(&arguments, output).await,
         Command::RebuildIndex(arguments) => rebuild_index::run(arguments, output).await,
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Config(arguments) => config::run(&arguments, output),
     }
 }

@@ -10,6 +10,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Done, Failure> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     annalist_server::serve(arguments).await.map(|()| Done::Well).map_err(|error| match error {
         ServerError::Open(error) => Failure::Open(error),
+        ServerError::Configuration(error) => Failure::Configuration(error.to_string()),
         other => Failure::Other(other.to_string()),
     })
 }

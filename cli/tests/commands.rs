@@ -174,6 +174,41 @@ fn tables(dir: &Path) -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|kind| kind == "sst")).collect()
 }
 
+#[test]
+fn config_check_says_what_is_in_force_and_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("annalist.toml"), "data = \"here\"\n[store]\npage_bytes = 4096\n").expect("written");
+    let check = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_annalist"));
+        command.args(["config", "check"]).args(more).current_dir(folder.path()).env("ANNALIST_DATA", "there");
+        command.output().expect("the program runs")
+    };
+    let output = check(&["--json", "--listen", "127.0.0.1:9"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(code(&output), 0, "{output:?}");
+    for line in [
+        r#"{"setting":"listen","value":"\"127.0.0.1:9\"","from":"--listen"}"#,
+        r#"{"setting":"data","value":"\"there\"","from":"ANNALIST_DATA"}"#,
+        r#"{"setting":"store.page_bytes","value":"4096","from":"annalist.toml"}"#,
+        r#"{"setting":"keys","value":null,"from":"default"}"#,
+    ] {
+        let (line, text) = (parsed(line), text.lines().map(parsed).collect::<Vec<_>>());
+        assert!(text.contains(&line), "{line} is not in {text:?}");
+    }
+    let exposed = check(&["--listen", "0.0.0.0:9"]);
+    assert_eq!(code(&exposed), 2, "it would not start");
+    assert!(String::from_utf8_lossy(&exposed.stderr).contains("--without-keys"), "{exposed:?}");
+    fs::write(folder.path().join("annalist.toml"), "[store]\npage_byte = 4096\n").expect("written");
+    let mistyped = check(&[]);
+    assert_eq!(code(&mistyped), 2, "a setting is not known");
+    assert!(String::from_utf8_lossy(&mistyped.stderr).contains("did you mean `store.page_bytes`?"), "{mistyped:?}");
+    assert!(!folder.path().join("there").exists(), "nothing is made");
+}
+
+fn parsed(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).expect("a line of JSON")
+}
+
 #[tokio::test]
 async fn serve_listens_ends_when_it_is_told_and_holds_the_store() {
     let (folder, dir, store) = filled().await;

@@ -9,44 +9,60 @@ use tokio::{
 };
 
 use crate::{
-    options::ServerOptions,
+    configuration::{Configuration, ConfigurationError, Values},
     server::{Server, ServerError},
-    tls::TlsOptions,
 };
 
-/// Runs a store as a server, until it is told to end (SIGTERM or SIGINT).
-#[derive(Args, Clone, Debug)]
+/// Runs a store as a server, until it is told to end (SIGTERM or SIGINT). Flags go before variables of the environment (`ANNALIST_`
+/// and the name of the setting), these before the file of settings, and this before defaults.
+#[derive(Args, Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Arguments {
-    /// Where to listen; port 0 takes any that is free
-    #[arg(long, env = "ANNALIST_LISTEN", default_value_t = ServerOptions::default().listen)]
-    pub listen: SocketAddr,
-    /// The folder of the store, made if need be
-    #[arg(long, env = "ANNALIST_DATA", default_value = "data")]
-    pub data: PathBuf,
+    /// The file of settings, TOML; `annalist.toml` of the current folder if it is there [env: `ANNALIST_CONFIG`]
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Where to listen; port 0 takes any that is free [default: 127.0.0.1:2665]
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// The folder of the store, made if need be [default: data]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
     /// The file of the keys that are accepted; `new-key` makes lines for it
-    #[arg(long, env = "ANNALIST_KEYS")]
+    #[arg(long)]
     pub keys: Option<PathBuf>,
-    /// Listen beyond loopback though there are no keys
+    /// Listen beyond loopback though nobody is asked who he is
     #[arg(long)]
     pub without_keys: bool,
     /// The certificate to speak TLS with, a PEM file; those of intermediate authorities stand behind it
-    #[arg(long, env = "ANNALIST_TLS_CERT", requires = "tls_key")]
+    #[arg(long)]
     pub tls_cert: Option<PathBuf>,
     /// The private key of the certificate, a PEM file
-    #[arg(long, env = "ANNALIST_TLS_KEY", requires = "tls_cert")]
+    #[arg(long)]
     pub tls_key: Option<PathBuf>,
     /// The authorities that clients must have certificates of, a PEM file; without it they need none
-    #[arg(long, env = "ANNALIST_TLS_CLIENT_CA", requires = "tls_cert")]
+    #[arg(long)]
     pub tls_client_ca: Option<PathBuf>,
 }
 
-impl From<Arguments> for ServerOptions {
-    fn from(arguments: Arguments) -> Self {
-        let Arguments { listen, data, keys, without_keys, tls_cert, tls_key, tls_client_ca } = arguments;
-        let pair = tls_cert.zip(tls_key);
-        let tls = pair.map(|(cert, key)| TlsOptions { client_ca: tls_client_ca, ..TlsOptions::new(cert, key) });
-        Self { listen, data, keys, without_keys, tls, ..Self::default() }
+impl Arguments {
+    /// What they, the environment, the file and defaults come to together.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] when one of them cannot be used.
+    pub fn configuration(&self) -> Result<Configuration, ConfigurationError> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string().into());
+        let flags = [
+            ("listen", self.listen.map(|address| address.to_string().into())),
+            ("data", path(&self.data)),
+            ("keys", path(&self.keys)),
+            ("without_keys", self.without_keys.then(|| true.into())),
+            ("tls.cert", path(&self.tls_cert)),
+            ("tls.key", path(&self.tls_key)),
+            ("tls.client_ca", path(&self.tls_client_ca)),
+        ];
+        let flags: Values = flags.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        // A variable that is not text cannot be a setting.
+        Configuration::of(&flags, self.config.as_deref(), |name| std::env::var(name).ok())
     }
 }
 
@@ -57,8 +73,9 @@ impl From<Arguments> for ServerOptions {
 /// [`ServerError`] when it does not start, or did not end as it should.
 pub async fn serve(arguments: Arguments) -> Result<(), ServerError> {
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
-    let shown = arguments.data.display().to_string();
-    let running = Server::start(arguments.into()).await?;
+    let options = arguments.configuration()?.options().clone();
+    let shown = options.data.display().to_string();
+    let running = Server::start(options).await?;
     // Whoever started it may have asked for any port. If nobody listens any more, that is no reason to end.
     _ = writeln!(std::io::stdout(), "listening on {}, storing in {shown}", running.url());
     let reload = running.reload();

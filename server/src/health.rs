@@ -12,9 +12,14 @@ pub(crate) async fn report(store: Store, reporter: HealthReporter) {
     let mut ticks = interval(HEALTH_INTERVAL);
     loop {
         ticks.tick().await;
-        let serves = store.health().takes_writes();
-        say(&reporter, if serves { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
+        tell(&store, &reporter).await;
     }
+}
+
+/// Says how the store is now.
+pub(crate) async fn tell(store: &Store, reporter: &HealthReporter) {
+    let serves = store.health().takes_writes();
+    say(reporter, if serves { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
 }
 
 /// Says it of the whole server and of its main service.

@@ -9,6 +9,9 @@ mod limits;
 mod tls;
 
 mod options;
+mod settings;
+
+mod configuration;
 
 mod health;
 mod keys;
@@ -28,6 +31,7 @@ mod server;
 mod command;
 
 pub use command::{Arguments, serve};
+pub use configuration::{Configuration, ConfigurationError, Configured, Origin};
 pub use keys::{Role, new_key};
 pub use options::ServerOptions;
 pub use server::{Running, Server, ServerError};

@@ -19,7 +19,9 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     access::{self, Access},
-    clock, connections, deadline, grpc, health, http,
+    clock,
+    configuration::ConfigurationError,
+    connections, deadline, grpc, health, http,
     keys::KeyFile,
     options::ServerOptions,
     refresh::{self, Secrets},
@@ -50,6 +52,9 @@ pub enum ServerError {
         /// What is wrong with it.
         why: String,
     },
+    /// What it is told cannot be used.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
     /// A file of TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -77,22 +82,36 @@ pub enum ServerError {
 pub struct Server;
 
 impl Server {
+    /// Whether a server would start with these options, apart from its store and its port: files of keys and certificates are read.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn check(options: &ServerOptions) -> Result<(), ServerError> {
+        Self::secrets(options).map(drop)
+    }
+
+    fn secrets(options: &ServerOptions) -> Result<(Secrets, Access), ServerError> {
+        let keys = options.keys.as_ref().map(|path| match KeyFile::load(path) {
+            Ok(keys) => Ok(Arc::new(keys)),
+            Err(why) => Err(ServerError::Keys { path: path.clone(), why }),
+        });
+        let keys = keys.transpose()?;
+        let tls = options.tls.clone().map(|options| Tls::load(options, clock::now()).map(Arc::new)).transpose()?;
+        let access = Access { keys: keys.clone(), certificate: tls.as_ref().is_some_and(|tls| tls.asks_clients()) };
+        if !access.asks() && !options.without_keys && !options.listen.ip().is_loopback() {
+            return Err(ServerError::Exposed { address: options.listen });
+        }
+        Ok((Secrets { tls, keys }, access))
+    }
+
     /// Opens the store and listens. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`ServerError`]: nothing runs.
     pub async fn start(options: ServerOptions) -> Result<Running, ServerError> {
-        let ServerOptions { listen, data, keys, without_keys, tls, store } = options;
-        let keys = keys.map(|path| match KeyFile::load(&path) {
-            Ok(keys) => Ok(Arc::new(keys)),
-            Err(why) => Err(ServerError::Keys { path, why }),
-        });
-        let keys = keys.transpose()?;
-        let tls = tls.map(|options| Tls::load(options, clock::now()).map(Arc::new)).transpose()?;
-        let access = Access { keys: keys.clone(), certificate: tls.as_ref().is_some_and(|tls| tls.asks_clients()) };
-        if !access.asks() && !without_keys && !listen.ip().is_loopback() {
-            return Err(ServerError::Exposed { address: listen });
-        }
+        let (secrets, access) = Self::secrets(&options)?;
+        let Secrets { tls, keys } = secrets;
+        let ServerOptions { listen, data, store, .. } = options;
         if tls.is_none() && keys.is_some() && !listen.ip().is_loopback() {
             tracing::warn!(
                 "keys and events travel in the clear; give it --tls-cert and --tls-key, or a proxy that has them"
@@ -110,6 +129,8 @@ impl Server {
             routes = routes.layer(from_fn_with_state(Arc::new(access), access::guard));
         }
         let (reload, scheme) = (Arc::new(Notify::new()), if tls.is_some() { "https" } else { "http" });
+        // Before anybody can ask.
+        health::tell(&store, &reporter).await;
         let mut tasks = JoinSet::new();
         tasks.spawn(health::report(store.clone(), reporter.clone()));
         tasks.spawn(refresh::run(Secrets { tls: tls.clone(), keys }, Arc::clone(&reload)));
