@@ -5,19 +5,18 @@ use std::sync::Arc;
 use axum::{
     Extension,
     extract::{Request, State},
-    http::{
-        HeaderMap, StatusCode,
-        header::{AUTHORIZATION, CONTENT_TYPE},
-    },
+    http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use tonic::Status;
 
 use crate::{
+    audit::{Audit, Entry},
     connections::Peer,
-    http::Problem,
-    keys::{KeyFile, Role},
+    http::{Problem, is_grpc},
+    keys::KeyFile,
+    principal::{Principal, Role},
 };
 
 /// What is asked for.
@@ -26,6 +25,8 @@ pub(crate) struct Access {
     pub(crate) keys: Option<Arc<KeyFile>>,
     /// A certificate.
     pub(crate) certificate: bool,
+    /// Where it is told who was refused, and who did what only few may.
+    pub(crate) audit: Arc<Audit>,
 }
 
 impl Access {
@@ -33,39 +34,80 @@ impl Access {
     pub(crate) const fn asks(&self) -> bool {
         self.certificate || self.keys.is_some()
     }
+
+    /// Who asks; or what is missing.
+    fn who(&self, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Principal>, &'static str> {
+        let certified = peer.certificate.as_deref();
+        if self.certificate && certified.is_none() {
+            return Err("no certificate; this server takes requests from clients that have one alone");
+        }
+        let Some(keys) = &self.keys else {
+            return Ok(Arc::new(Principal::unconfined(certified.unwrap_or("anybody"))));
+        };
+        let known = bearer(headers).and_then(|key| keys.bearer(key));
+        known.ok_or("no key, or one that is not known; send it as `authorization: Bearer KEY`")
+    }
 }
 
-/// Lets those through whose certificate and key are good for what they ask.
+/// Lets those through whose certificate and key are good for what they ask, and says to the handlers who they are.
 pub(crate) async fn guard(
     State(access): State<Arc<Access>>,
     Extension(peer): Extension<Peer>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let Some(needed) = needed(request.uri().path()) else { return next.run(request).await };
-    let is_grpc = is_grpc(request.headers());
-    if access.certificate && peer.certificate.is_none() {
-        return unknown(is_grpc, "no certificate; this server takes requests from clients that have one alone");
-    }
-    let Some(keys) = &access.keys else { return next.run(request).await };
-    match bearer(request.headers()).and_then(|key| keys.role(key)) {
-        Some(role) if role >= needed => next.run(request).await,
-        Some(role) => {
-            let why = format!("the key is good for {role}; this needs {needed}");
-            if is_grpc {
-                return Status::permission_denied(why).into_http();
-            }
-            Problem::denied(StatusCode::FORBIDDEN, &why).into_response()
+    let grpc = is_grpc(request.headers());
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let from = peer.address.to_string();
+    let tell = |who: Option<&str>, result: &str, why: Option<&str>| {
+        access.audit.tell(Entry { who, what: &what, from: &from, result, why });
+    };
+    let who = match access.who(&peer, request.headers()) {
+        Ok(who) => who,
+        Err(why) => {
+            tell(None, "unknown", Some(why));
+            return if grpc {
+                Status::unauthenticated(why).into_http()
+            } else {
+                Problem::denied(StatusCode::UNAUTHORIZED, why).into_response()
+            };
         }
-        None => unknown(is_grpc, "no key, or one that is not known; send it as `authorization: Bearer KEY`"),
+    };
+    if who.role < needed {
+        let why = format!("the key is good for {}; this needs {needed}", who.role);
+        tell(Some(&who.name), "denied", Some(&why));
+        return if grpc {
+            Status::permission_denied(why).into_http()
+        } else {
+            Problem::denied(StatusCode::FORBIDDEN, &why).into_response()
+        };
     }
+    request.extensions_mut().insert(Arc::clone(&who));
+    let response = next.run(request).await;
+    match came_of(&response) {
+        Outcome::Denied => tell(Some(&who.name), "denied", Some("it is confined to categories")),
+        Outcome::Done if needed == Role::Admin => tell(Some(&who.name), "done", None),
+        Outcome::Failed if needed == Role::Admin => tell(Some(&who.name), "failed", None),
+        Outcome::Done | Outcome::Failed => {}
+    }
+    response
 }
 
-fn unknown(is_grpc: bool, why: &str) -> Response {
-    if is_grpc {
-        return Status::unauthenticated(why).into_http();
+enum Outcome {
+    Done,
+    Failed,
+    Denied,
+}
+
+/// What came of a request, as far as the head of its answer tells. A status of gRPC that is no success stands there.
+fn came_of(response: &Response) -> Outcome {
+    let grpc = response.headers().get("grpc-status").map(HeaderValue::as_bytes);
+    match (response.status(), grpc) {
+        (StatusCode::FORBIDDEN, _) | (_, Some(b"7")) => Outcome::Denied,
+        (status, None | Some(b"0")) if status.is_success() => Outcome::Done,
+        _ => Outcome::Failed,
     }
-    Problem::denied(StatusCode::UNAUTHORIZED, why).into_response()
 }
 
 /// What a request needs; `None` if nothing. Probes come from machines that hold no keys, and learn nothing.
@@ -83,8 +125,4 @@ fn needed(path: &str) -> Option<Role> {
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }

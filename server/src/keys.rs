@@ -1,8 +1,8 @@
 //! Who may do what: API keys, of which only hashes are kept.
 
 use std::{
-    collections::HashMap,
-    fmt, fs,
+    collections::{BTreeMap, HashMap},
+    fs,
     io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,31 +12,7 @@ use arc_swap::ArcSwap;
 
 use sha2::{Digest as _, Sha256};
 
-/// What the bearer of a key may do; each may do what those before it may.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
-#[non_exhaustive]
-pub enum Role {
-    /// Read, follow, ask for statistics and metrics.
-    Read,
-    /// Append, save snapshots and checkpoints.
-    Append,
-    /// Everything.
-    Admin,
-}
-
-impl Role {
-    const ALL: [Self; 3] = [Self::Read, Self::Append, Self::Admin];
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "read",
-            Self::Append => "append",
-            Self::Admin => "admin",
-        })
-    }
-}
+use crate::principal::{Principal, Right, Role};
 
 /// What a key is kept as.
 type Hash = [u8; 32];
@@ -63,68 +39,101 @@ impl KeyFile {
         Ok(changed)
     }
 
-    /// What the bearer of a key may do.
-    pub(crate) fn role(&self, key: &str) -> Option<Role> {
-        self.now.load().role(key)
+    /// Who bears a key.
+    pub(crate) fn bearer(&self, key: &str) -> Option<Arc<Principal>> {
+        self.now.load().bearer(key)
     }
 }
 
 /// The keys that a server accepts.
 #[derive(PartialEq, Eq)]
 struct Keys {
-    roles: HashMap<Hash, Role>,
+    bearers: HashMap<Hash, Arc<Principal>>,
 }
 
 impl Keys {
-    /// Reads a file of keys: lines of role, name and hash, as [`new_key`] makes them; empty lines and those that begin with `#`
-    /// say nothing.
+    /// Reads a file of keys: lines of role, name, hash and categories, as [`new_key`] makes them; empty lines and those that begin
+    /// with `#` say nothing.
     fn load(path: &Path) -> Result<Self, String> {
         Self::parse(&fs::read_to_string(path).map_err(|error| error.to_string())?)
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let mut roles = HashMap::new();
+        let mut bearers = HashMap::new();
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let read = || {
-                let mut words = line.split_whitespace();
-                let (role, _name, hash) = (words.next()?, words.next()?, words.next()?);
-                let role = Role::ALL.into_iter().find(|known| known.to_string() == role)?;
-                words.next().is_none().then_some((from_hex(hash)?, role))
-            };
-            let (hash, role) = read().ok_or_else(|| format!("line {number} is not `role name hash`"))?;
-            if roles.insert(hash, role).is_some() {
+            let (hash, bearer) = parse_line(line).map_err(|why| format!("line {number}: {why}"))?;
+            if bearers.insert(hash, Arc::new(bearer)).is_some() {
                 return Err(format!("line {number} has a key that is in there already"));
             }
         }
-        if roles.is_empty() {
+        if bearers.is_empty() {
             return Err("there is no key in it".to_owned());
         }
-        Ok(Self { roles })
+        Ok(Self { bearers })
     }
 
-    /// What the bearer of a key may do. What is looked up is a hash, so that the time it takes tells nothing.
-    fn role(&self, key: &str) -> Option<Role> {
-        self.roles.get(&hash(key)).copied()
+    /// Who bears a key. What is looked up is a hash, so that the time it takes tells nothing.
+    fn bearer(&self, key: &str) -> Option<Arc<Principal>> {
+        self.bearers.get(&hash(key)).cloned()
     }
+}
+
+fn parse_line(line: &str) -> Result<(Hash, Principal), String> {
+    let mut words = line.split_whitespace();
+    let (Some(role), Some(name), Some(hash)) = (words.next(), words.next(), words.next()) else {
+        return Err("it is not `role name hash`".to_owned());
+    };
+    let role = Role::named(role).ok_or_else(|| format!("`{role}` is no role; write read, append or admin"))?;
+    let hash = from_hex(hash).ok_or("the hash has not 64 hexadecimal digits")?;
+    let categories = words.map(|word| grant(role, word)).collect::<Result<BTreeMap<_, _>, _>>()?;
+    let categories = (!categories.is_empty()).then_some(categories);
+    Ok((hash, Principal { name: name.into(), role, categories }))
+}
+
+/// `category=read` or `category=append`.
+fn grant(role: Role, word: &str) -> Result<(String, Right), String> {
+    let parts = word.rsplit_once('=').filter(|(category, _)| !category.is_empty());
+    let known = parts.and_then(|(category, right)| Some((category.to_owned(), Right::named(right)?)));
+    let (category, right) = known.ok_or_else(|| format!("`{word}` is not `category=read` or `category=append`"))?;
+    if role == Role::Admin {
+        return Err("an admin is not confined to categories; leave them out, or take another role".to_owned());
+    }
+    if !right.is_within(role) {
+        return Err(format!("`{word}` is more than the role {role}"));
+    }
+    Ok((category, right))
 }
 
 /// Makes a key: the key itself, for its bearer, and the line for the server's file, which holds only its hash. The key has 256
 /// random bits, so a hash that is quick to make is as good as a slow one.
 ///
+/// With categories, words such as `order=append`, it is good for those alone.
+///
 /// # Errors
-/// When the name has white space, or the system has no randomness.
-pub fn new_key(role: Role, name: &str) -> std::io::Result<(String, String)> {
-    if name.is_empty() || name.contains(char::is_whitespace) {
-        return Err(std::io::Error::other("a name has no white space"));
+/// When the name has white space, a category cannot be one, or the system has no randomness.
+pub fn new_key(role: Role, name: &str, categories: &[String]) -> std::io::Result<(String, String)> {
+    if [name]
+        .into_iter()
+        .chain(categories.iter().map(String::as_str))
+        .any(|word| word.is_empty() || word.contains(char::is_whitespace))
+    {
+        return Err(std::io::Error::other("names and categories have no white space"));
+    }
+    for word in categories {
+        grant(role, word).map_err(std::io::Error::other)?;
     }
     let mut random = Hash::default();
     fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
     let key = format!("annalist_{}", hex(&random));
-    let line = format!("{role} {name} {}", hex(&hash(&key)));
+    let mut line = format!("{role} {name} {}", hex(&hash(&key)));
+    for word in categories {
+        line.push(' ');
+        line.push_str(word);
+    }
     Ok((key, line))
 }
 

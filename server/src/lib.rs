@@ -13,6 +13,9 @@ mod settings;
 
 mod configuration;
 
+mod principal;
+
+mod audit;
 mod health;
 mod keys;
 mod stopping;
@@ -24,6 +27,7 @@ mod connections;
 
 mod access;
 mod deadline;
+mod memory;
 mod refresh;
 
 mod server;
@@ -32,7 +36,8 @@ mod command;
 
 pub use command::{Arguments, serve};
 pub use configuration::{Configuration, ConfigurationError, Configured, Origin};
-pub use keys::{Role, new_key};
+pub use keys::new_key;
 pub use options::ServerOptions;
+pub use principal::{Right, Role};
 pub use server::{Running, Server, ServerError};
 pub use tls::{TlsError, TlsOptions};

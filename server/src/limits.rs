@@ -51,6 +51,13 @@ pub(crate) const CERTIFICATE_WARNING: Duration = Duration::from_hours(14 * 24);
 /// See [`CERTIFICATE_WARNING`].
 pub(crate) const CERTIFICATE_WARNING_INTERVAL: Duration = Duration::from_hours(24);
 
+/// Memory for the bodies of all requests together, in bytes, from their arrival until they are answered (256 MiB): a few of the
+/// largest appends, or very many of the usual size.
+pub(crate) const REQUEST_MEMORY_BYTES: usize = 256 * 1024 * 1024;
+
+/// Most lines of the audit log in a second. Those beyond are counted: who is refused again and again must not fill the disk.
+pub(crate) const AUDIT_LINES_PER_SECOND: u32 = 100;
+
 /// Events of one page over HTTP, unless asked otherwise: what a person looks at.
 pub(crate) const PAGE_EVENTS: u64 = 100;
 /// Most events of one page over HTTP; a page is held in memory whole, as text.

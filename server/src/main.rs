@@ -23,6 +23,9 @@ enum Order {
         role: Role,
         /// Whose it is, in one word
         name: String,
+        /// The categories that it is good for, `order=append` or `payment=read`; without any, all
+        #[arg(value_name = "CATEGORY=RIGHT")]
+        categories: Vec<String>,
     },
 }
 
@@ -33,7 +36,9 @@ async fn main() -> ExitCode {
     let command = Command::parse();
     let done = match command.order {
         None => serve(command.arguments).await.map_err(|error| error.to_string()),
-        Some(Order::NewKey { role, name }) => make_key(role, &name).map_err(|error| error.to_string()),
+        Some(Order::NewKey { role, name, categories }) => {
+            make_key(role, &name, &categories).map_err(|error| error.to_string())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,8 +49,8 @@ async fn main() -> ExitCode {
     }
 }
 
-fn make_key(role: Role, name: &str) -> std::io::Result<()> {
-    let (key, line) = new_key(role, name)?;
+fn make_key(role: Role, name: &str, categories: &[String]) -> std::io::Result<()> {
+    let (key, line) = new_key(role, name, categories)?;
     writeln!(std::io::stdout(), "{key}")?;
     writeln!(std::io::stderr(), "{line}")
 }

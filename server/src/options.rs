@@ -9,7 +9,7 @@ use annalist_proto::PORT;
 use annalist_store::StoreOptions;
 use serde::{Deserialize, Serialize};
 
-use crate::tls::TlsOptions;
+use crate::{limits, tls::TlsOptions};
 
 /// Settings of a server. Everything has a default: without any it listens on loopback and stores in `./data`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,6 +27,11 @@ pub struct ServerOptions {
     pub without_keys: bool,
     /// The files that TLS is spoken with; without them it is not spoken. Default: none. Since 0.1.
     pub tls: Option<TlsOptions>,
+    /// Where it is told who was refused and what was administered: a file that is added to, one JSON object for each line. Without
+    /// it that goes to the log, as `annalist::audit`. Default: none. Since 0.1.
+    pub audit: Option<PathBuf>,
+    /// Memory for the bodies of all requests together, in bytes; those beyond are refused as unavailable. Default: 256 MiB. Since 0.1.
+    pub request_memory_bytes: usize,
     /// How the store is to behave. Since 0.1.
     pub store: StoreOptions,
 }
@@ -35,6 +40,15 @@ impl Default for ServerOptions {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
         let (data, store) = (PathBuf::from("data"), StoreOptions::default());
-        Self { listen, data, keys: None, without_keys: false, tls: None, store }
+        Self {
+            listen,
+            data,
+            keys: None,
+            without_keys: false,
+            tls: None,
+            audit: None,
+            request_memory_bytes: limits::REQUEST_MEMORY_BYTES,
+            store,
+        }
     }
 }

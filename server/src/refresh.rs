@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use crate::{
+    audit::Audit,
     clock,
     keys::KeyFile,
     limits::{CERTIFICATE_WARNING_INTERVAL, RELOAD_INTERVAL},
@@ -18,6 +19,7 @@ use crate::{
 pub(crate) struct Secrets {
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) keys: Option<Arc<KeyFile>>,
+    pub(crate) audit: Arc<Audit>,
 }
 
 /// Reads them again, for ever: when it is told to, and now and then. What cannot be used is told once, and what was read before
@@ -44,6 +46,9 @@ impl Secrets {
     fn read(&self, said: &[String]) -> Vec<String> {
         let tls = self.tls.as_ref().map(|tls| tls.reload(clock::now()).map_err(|error| error.to_string()));
         let keys = self.keys.as_ref().map(|keys| keys.reload());
+        if let Err(error) = self.audit.reopen() {
+            tracing::error!(%error, "the audit log cannot be opened again");
+        }
         let mut wrong = Vec::new();
         for (what, read) in [("certificates", tls), ("keys", keys)] {
             match read {

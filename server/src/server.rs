@@ -11,7 +11,7 @@ use axum::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Notify, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
 };
 use tonic::service::RoutesBuilder;
@@ -19,10 +19,12 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     access::{self, Access},
+    audit::Audit,
     clock,
     configuration::ConfigurationError,
     connections, deadline, grpc, health, http,
     keys::KeyFile,
+    memory,
     options::ServerOptions,
     refresh::{self, Secrets},
     stopping::Stopping,
@@ -58,6 +60,14 @@ pub enum ServerError {
     /// A file of TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The audit log cannot be written.
+    #[error("the audit log {} cannot be written: {error}", path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
     /// It would listen beyond loopback, and everybody could write.
     #[error(
         "{address} can be reached from other machines, and there are no keys: everybody could read and write; give it a file of \
@@ -97,11 +107,16 @@ impl Server {
         });
         let keys = keys.transpose()?;
         let tls = options.tls.clone().map(|options| Tls::load(options, clock::now()).map(Arc::new)).transpose()?;
-        let access = Access { keys: keys.clone(), certificate: tls.as_ref().is_some_and(|tls| tls.asks_clients()) };
+        let audit = Audit::to(options.audit.as_deref()).map(Arc::new).map_err(|error| {
+            let path = options.audit.clone().unwrap_or_default();
+            ServerError::Audit { path, error }
+        })?;
+        let certificate = tls.as_ref().is_some_and(|tls| tls.asks_clients());
+        let access = Access { keys: keys.clone(), certificate, audit: Arc::clone(&audit) };
         if !access.asks() && !options.without_keys && !options.listen.ip().is_loopback() {
             return Err(ServerError::Exposed { address: options.listen });
         }
-        Ok((Secrets { tls, keys }, access))
+        Ok((Secrets { tls, keys, audit }, access))
     }
 
     /// Opens the store and listens. Must be called within a Tokio runtime.
@@ -110,8 +125,8 @@ impl Server {
     /// [`ServerError`]: nothing runs.
     pub async fn start(options: ServerOptions) -> Result<Running, ServerError> {
         let (secrets, access) = Self::secrets(&options)?;
-        let Secrets { tls, keys } = secrets;
-        let ServerOptions { listen, data, store, .. } = options;
+        let (tls, keys) = (secrets.tls.clone(), secrets.keys.clone());
+        let ServerOptions { listen, data, store, request_memory_bytes, .. } = options;
         if tls.is_none() && keys.is_some() && !listen.ip().is_loopback() {
             tracing::warn!(
                 "keys and events travel in the clear; give it --tls-cert and --tls-key, or a proxy that has them"
@@ -125,15 +140,15 @@ impl Server {
         let store = opening.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let (stop, stopping) = Stopping::new();
         let (reporter, mut routes) = routes(&store, &stopping);
-        if access.asks() {
-            routes = routes.layer(from_fn_with_state(Arc::new(access), access::guard));
-        }
+        let memory = Arc::new(Semaphore::new(request_memory_bytes.min(Semaphore::MAX_PERMITS)));
+        routes = routes.layer(from_fn_with_state(memory, memory::within));
+        routes = routes.layer(from_fn_with_state(Arc::new(access), access::guard));
         let (reload, scheme) = (Arc::new(Notify::new()), if tls.is_some() { "https" } else { "http" });
         // Before anybody can ask.
         health::tell(&store, &reporter).await;
         let mut tasks = JoinSet::new();
         tasks.spawn(health::report(store.clone(), reporter.clone()));
-        tasks.spawn(refresh::run(Secrets { tls: tls.clone(), keys }, Arc::clone(&reload)));
+        tasks.spawn(refresh::run(secrets, Arc::clone(&reload)));
         let mut connections = JoinSet::new();
         connections.spawn(connections::serve(listener, tls, routes, stopping));
         tracing::info!(%address, "serving");

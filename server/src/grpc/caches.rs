@@ -6,7 +6,8 @@ use annalist_store::Store;
 use async_trait::async_trait;
 use tonic::{Request, Response, Status};
 
-use super::{invalid, unread};
+use super::{denied, invalid, unread, who};
+use crate::principal::Right;
 
 /// What stands beside the log, as services.
 #[derive(Clone)]
@@ -23,16 +24,20 @@ fn stream(name: String) -> Result<StreamId, Status> {
 #[async_trait]
 impl v1::snapshots_server::Snapshots for Caches {
     async fn load(&self, request: Request<v1::LoadSnapshotRequest>) -> Answer<v1::LoadSnapshotResponse> {
-        let stream = stream(request.into_inner().stream)?;
+        let (who, stream) = (who(&request)?, stream(request.into_inner().stream)?);
+        who.may_use(Right::Read, &stream).map_err(denied)?;
         let snapshot = Snapshots::load(&self.store, &stream).await.map_err(|error| unread(&error))?;
         Ok(Response::new(v1::LoadSnapshotResponse { snapshot: snapshot.map(Into::into) }))
     }
 
     async fn save(&self, request: Request<v1::SaveSnapshotRequest>) -> Answer<v1::SaveSnapshotResponse> {
+        let who = who(&request)?;
         let v1::SaveSnapshotRequest { stream: name, snapshot } = request.into_inner();
+        let stream = stream(name)?;
+        who.may_use(Right::Append, &stream).map_err(denied)?;
         let missing = || invalid(Invalid::Other { why: "the snapshot is missing; set it".to_owned() });
         let snapshot = Snapshot::try_from(snapshot.ok_or_else(missing)?).map_err(invalid)?;
-        let saved = Snapshots::save(&self.store, &stream(name)?, snapshot).await;
+        let saved = Snapshots::save(&self.store, &stream, snapshot).await;
         saved.map_err(|error| unread(&error))?;
         Ok(Response::new(v1::SaveSnapshotResponse {}))
     }

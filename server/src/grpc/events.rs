@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use tonic::{Request, Response, Status};
 
 use super::{
-    invalid, refused,
+    denied, invalid, refused,
     streams::{Answers, following, reading},
-    unread,
+    unread, who,
 };
 use crate::stopping::Stopping;
 
@@ -26,7 +26,9 @@ impl v1::event_store_server::EventStore for Events {
     type SubscribeStream = Answers<v1::SubscribeResponse>;
 
     async fn append(&self, request: Request<v1::AppendRequest>) -> Answer<v1::AppendResponse> {
+        let who = who(&request)?;
         let append = Append::try_from(request.into_inner()).map_err(invalid)?;
+        who.may_append(&append).map_err(denied)?;
         let appended = self.store.append(append).await.map_err(|error| refused(&error))?;
         Ok(Response::new(v1::AppendResponse { appended: Some(appended.into()) }))
     }
@@ -39,17 +41,19 @@ impl v1::event_store_server::EventStore for Events {
     }
 
     async fn read(&self, request: Request<v1::ReadRequest>) -> Answer<Self::ReadStream> {
-        let request = request.into_inner();
+        let (who, request) = (who(&request)?, request.into_inner());
         let form = form(request.form).map_err(invalid)?;
         let read = Read::try_from(request).map_err(invalid)?;
+        who.may_read(&read).map_err(denied)?;
         let batches = self.store.read(read).await.map_err(|error| unread(&error))?;
         Ok(Response::new(reading(batches, form)))
     }
 
     async fn subscribe(&self, request: Request<v1::SubscribeRequest>) -> Answer<Self::SubscribeStream> {
-        let request = request.into_inner();
+        let (who, request) = (who(&request)?, request.into_inner());
         let form = form(request.form).map_err(invalid)?;
         let (query, after) = subscribed(request).map_err(invalid)?;
+        who.may_query(&query).map_err(denied)?;
         let subscription = self.store.subscribe(query, after).await.map_err(|error| unread(&error))?;
         // The store's name is the same in every cursor of its log.
         let began = self.store.head().await.map_err(|error| unread(&error))?.at(after.position);

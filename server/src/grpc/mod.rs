@@ -14,9 +14,12 @@ use annalist_proto::{
     },
 };
 use annalist_store::Store;
-use tonic::{Status, service::RoutesBuilder};
+use tonic::{Request, Status, service::RoutesBuilder};
 
-use crate::stopping::Stopping;
+use crate::{
+    principal::{Denied, Principal},
+    stopping::Stopping,
+};
 
 /// Adds the services to others.
 pub(crate) fn add(routes: &mut RoutesBuilder, store: &Store, stopping: &Stopping) {
@@ -41,6 +44,16 @@ pub(crate) fn add(routes: &mut RoutesBuilder, store: &Store, stopping: &Stopping
 }
 
 type Events = Arc<dyn EventStore>;
+
+/// Who asks. The guard has put it there.
+fn who<T>(request: &Request<T>) -> Result<Arc<Principal>, Status> {
+    let who = request.extensions().get::<Arc<Principal>>().cloned();
+    who.ok_or_else(|| Status::internal("nobody has asked who asks"))
+}
+
+fn denied(denied: Denied) -> Status {
+    Status::permission_denied(denied.into_why())
+}
 
 fn refused(error: &AppendError) -> Status {
     append_status(error)

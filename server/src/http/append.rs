@@ -1,10 +1,12 @@
 //! Appending, and what is recorded under a key.
 
+use std::sync::Arc;
+
 use annalist_core::{
     Append, Appended, Condition, Entry, EventStore as _, Expected, Fingerprint, Key, Keyed, NewEvent, StreamId, Version,
 };
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::{Query as Parameters, State, rejection::BytesRejection, rejection::QueryRejection},
 };
@@ -14,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Api, cursor, events::EventIn, problem::Problem, query::QueryIn};
+use crate::principal::Principal;
 
 /// Events for one or several streams, recorded together or not at all.
 #[derive(Deserialize, ToSchema)]
@@ -149,6 +152,7 @@ pub(super) fn json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> 
 )]
 pub(super) async fn append(
     State(api): State<Api>,
+    Extension(who): Extension<Arc<Principal>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<AppendedOut>, Problem> {
     let AppendIn { entries, conditions, key } = json(body)?;
@@ -172,6 +176,7 @@ pub(super) async fn append(
         let fingerprint = fingerprint(&append);
         append.keyed = Some(Keyed { key: Key::new(key.scope, key.id)?, fingerprint, reply: Bytes::new() });
     }
+    who.may_append(&append)?;
     Ok(Json(api.store.append(append).await?.into()))
 }
 

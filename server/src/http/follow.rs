@@ -1,9 +1,10 @@
 //! Subscriptions as server-sent events.
 
-use std::{collections::VecDeque, convert::Infallible};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use annalist_core::{Cursor, Delivery, EventStore as _, RecordedEvent, Subscription};
 use axum::{
+    Extension,
     extract::{RawQuery, State},
     http::HeaderMap,
     response::{
@@ -16,7 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Api, cursor, events::EventOut, problem::Problem, query::Parameters};
-use crate::{limits::SSE_KEEP_ALIVE, stopping::Stopping};
+use crate::{limits::SSE_KEEP_ALIVE, principal::Principal, stopping::Stopping};
 
 /// Follows what matches: history first, then what is recorded. Events are called `recorded`; `caught-up` and `checkpoint` say how
 /// far they go. Each has a cursor as its id, which a client that connects again sends as `Last-Event-ID`.
@@ -30,6 +31,7 @@ use crate::{limits::SSE_KEEP_ALIVE, stopping::Stopping};
 )]
 pub(super) async fn subscribe(
     State(api): State<Api>,
+    Extension(who): Extension<Arc<Principal>>,
     RawQuery(text): RawQuery,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -43,7 +45,9 @@ pub(super) async fn subscribe(
     let last = last.transpose()?;
     let head = api.store.head().await?;
     let after = cursor::parse(&last.or_else(|| parameters.after.clone()).unwrap_or_default(), head)?;
-    let subscription = api.store.subscribe(parameters.query()?, after).await?;
+    let query = parameters.query()?;
+    who.may_query(&query)?;
+    let subscription = api.store.subscribe(query, after).await?;
     let state = Following { subscription, log: head, waiting: VecDeque::new(), stopping: api.stopping };
     let events = unfold(state, |mut following| async move { Some((Ok(following.next().await?), following)) });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(SSE_KEEP_ALIVE)))

@@ -17,7 +17,7 @@ use annalist_store::Store;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
-    http::header::CONTENT_TYPE,
+    http::{HeaderMap, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -54,10 +54,14 @@ pub(crate) fn routes(store: &Store, stopping: &Stopping) -> Router {
         .with_state(api)
 }
 
+/// Whether somebody speaks gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// What is answered where nothing is: in the words of who asks.
 async fn unknown(request: Request) -> Response {
-    let is_grpc = |value: &axum::http::HeaderValue| value.as_bytes().starts_with(b"application/grpc");
-    if request.headers().get(CONTENT_TYPE).is_some_and(is_grpc) {
+    if is_grpc(request.headers()) {
         return Status::unimplemented("this server has no such method; it may be older than the client").into_http();
     }
     Problem::not_found(request.uri().path()).into_response()

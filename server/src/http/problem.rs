@@ -14,6 +14,8 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::principal::Denied;
+
 /// What went wrong, as RFC 9457 says it. `type` is a name for each thing that a caller would do about it.
 #[derive(Serialize, ToSchema, Debug)]
 pub(crate) struct Problem {
@@ -89,6 +91,12 @@ impl Problem {
 pub(super) async fn method_not_allowed() -> Problem {
     let detail = "another method is answered here; /openapi.json says which";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not answered", &detail)
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        Self::denied(StatusCode::FORBIDDEN, &denied.into_why())
+    }
 }
 
 impl From<Invalid> for Problem {

@@ -1,8 +1,10 @@
 //! Reading, and what the store holds.
 
+use std::sync::Arc;
+
 use annalist_core::{EventStore as _, Position, Query, Read, RecordedEvent};
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::{RawQuery, State, rejection::BytesRejection},
 };
@@ -16,7 +18,10 @@ use super::{
     problem::Problem,
     query::{Parameters, QueryIn},
 };
-use crate::limits::{PAGE_BYTES_MAX, PAGE_EVENTS, PAGE_EVENTS_MAX};
+use crate::{
+    limits::{PAGE_BYTES_MAX, PAGE_EVENTS, PAGE_EVENTS_MAX},
+    principal::Principal,
+};
 
 /// Some events, and where the next ones are.
 #[derive(Serialize, ToSchema)]
@@ -78,7 +83,11 @@ pub(super) struct StatisticsOut {
         (status = "default", description = "It was refused.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn events(State(api): State<Api>, RawQuery(text): RawQuery) -> Result<Json<Page>, Problem> {
+pub(super) async fn events(
+    State(api): State<Api>,
+    Extension(who): Extension<Arc<Principal>>,
+    RawQuery(text): RawQuery,
+) -> Result<Json<Page>, Problem> {
     let parameters = Parameters::parse(&text.unwrap_or_default())?;
     let number = |text: &Option<String>, default: u64| match text.as_deref() {
         None => Ok(None),
@@ -89,7 +98,7 @@ pub(super) async fn events(State(api): State<Api>, RawQuery(text): RawQuery) -> 
             .map_err(|_| Problem::malformed(format!("`{text}` is not a position; write a number"))),
     };
     let (after, before) = (number(&parameters.after, 0)?, number(&parameters.before, u64::MAX)?);
-    page(&api, parameters.query()?, after, before, parameters.limit).await
+    page(&api, &who, parameters.query()?, after, before, parameters.limit).await
 }
 
 /// Events by a query of several items, page by page.
@@ -100,18 +109,24 @@ pub(super) async fn events(State(api): State<Api>, RawQuery(text): RawQuery) -> 
         (status = "default", description = "It was refused.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn query(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Result<Json<Page>, Problem> {
+pub(super) async fn query(
+    State(api): State<Api>,
+    Extension(who): Extension<Arc<Principal>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Page>, Problem> {
     let QueryRequest { query, after, before, limit } = json(body)?;
-    page(&api, query.try_into()?, after, before, limit).await
+    page(&api, &who, query.try_into()?, after, before, limit).await
 }
 
 async fn page(
     api: &Api,
+    who: &Principal,
     query: Query,
     after: Option<u64>,
     before: Option<u64>,
     limit: Option<u64>,
 ) -> Result<Json<Page>, Problem> {
+    who.may_query(&query)?;
     let limit = limit.unwrap_or(PAGE_EVENTS);
     if limit == 0 || limit > PAGE_EVENTS_MAX {
         return Err(Problem::malformed(format!("the limit is {limit}; it must be 1 to {PAGE_EVENTS_MAX}")));

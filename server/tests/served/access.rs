@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use crate::support::Process;
 use annalist_client::{ApiKey, RemoteOptions, RemoteStore};
 use annalist_core::{
-    Append, AppendError, EventId, EventStore as _, EventType, Expected, NewEvent, StoreError, StreamId,
+    Append, AppendError, Cursor, EventId, EventStore as _, EventType, Expected, NewEvent, Query, StoreError, StreamId,
 };
 
 /// Makes a key by the command, and adds its line to a file.
@@ -18,6 +18,15 @@ fn key(role: &str, file: &Path) -> String {
     let lines = fs::read_to_string(file).unwrap_or_default();
     fs::write(file, lines + &line).expect("the file can be written");
     key
+}
+
+/// Makes a key that is confined to categories.
+fn confined_key(role: &str, file: &Path, categories: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_annalist-server"));
+    let output = command.args(["new-key", role, "shop"]).args(categories).output().expect("the command runs");
+    let lines = fs::read_to_string(file).unwrap_or_default();
+    fs::write(file, lines + &String::from_utf8_lossy(&output.stderr)).expect("the file can be written");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 fn status(address: &str, path: &str, more: &[&str]) -> String {
@@ -67,6 +76,89 @@ async fn a_key_is_good_for_its_role() {
     let header = format!("Authorization: Bearer {reader}");
     assert_eq!(status(&server.address, "/v1/append", &["-H", &header, "-d", "{}"]), "403");
     assert_eq!(at("/health/ready", None), "200", "probes hold no keys");
+}
+
+#[tokio::test]
+async fn a_key_is_good_for_its_categories_and_what_is_refused_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, audit) = (dir.path().join("keys"), dir.path().join("audit"));
+    let shop = confined_key("append", &file, &["a=append", "b=read"]);
+    let mut command = Process::command(&dir.path().join("data"));
+    command.arg("--keys").arg(&file).env("ANNALIST_AUDIT", &audit);
+    let server = Process::run(command);
+    let mut options = RemoteOptions::default();
+    options.key = Some(ApiKey::new(shop.as_str()));
+    let store = RemoteStore::connect_with(&server.address, options).expect("the address of a server");
+    store.append(append()).await.expect("it may append there");
+    let event = NewEvent::new(EventId::generate(), EventType::new("greeted").expect("a valid type"), "{}");
+    let elsewhere = Append::new().events(StreamId::new("b-1").expect("a valid name"), Expected::Any, [event]);
+    match store.append(elsewhere).await {
+        Err(AppendError::Unavailable { why }) => assert!(why.contains("good for read in `b`"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    store.subscribe(Query::category("b"), Cursor::START).await.expect("it may follow");
+    match store.subscribe(Query::all(), Cursor::START).await.map(drop) {
+        Err(StoreError::Unavailable { why }) => assert!(why.contains("whole log"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let at = |path: &str, more: &[&str]| {
+        let header = format!("Authorization: Bearer {shop}");
+        status(&server.address, path, &[&["-H", header.as_str()], more].concat())
+    };
+    assert_eq!(at("/v1/events?category=b", &[]), "200");
+    assert_eq!(at("/v1/events?category=c", &[]), "403");
+    assert_eq!(at("/v1/events?type=greeted", &[]), "403");
+    assert_eq!(at("/v1/subscribe", &[]), "403");
+    assert_eq!(
+        at("/v1/append", &["-d", r#"{"entries": [{"stream": "c-1", "events": [{"type": "x", "data": {}}]}]}"#]),
+        "403"
+    );
+    assert_eq!(status(&server.address, "/v1/head", &[]), "401");
+    let text = fs::read_to_string(&audit).expect("it is written");
+    assert!(!text.contains(&shop), "no key is in it");
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let told = |line: serde_json::Value| {
+        let field = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        assert!(field("from").starts_with("127.0.0.1:") && field("at").ends_with('Z'), "{line}");
+        [field("who"), field("what"), field("result")].join(" ")
+    };
+    assert_eq!(
+        lines.map(told).collect::<Vec<_>>(),
+        [
+            "shop POST /annalist.v1.EventStore/Append denied",
+            "shop POST /annalist.v1.EventStore/Subscribe denied",
+            "shop GET /v1/events denied",
+            "shop GET /v1/events denied",
+            "shop GET /v1/subscribe denied",
+            "shop POST /v1/append denied",
+            " GET /v1/head unknown",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn bodies_have_a_bound_in_all() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut command = Process::command(dir.path());
+    command.env("ANNALIST_REQUEST_MEMORY_BYTES", "100000");
+    let server = Process::run(command);
+    let store = RemoteStore::connect(&server.address).expect("the address of a server");
+    let event = |bytes| {
+        let payload = vec![b' '; bytes];
+        NewEvent::new(EventId::generate(), EventType::new("greeted").expect("a valid type"), payload)
+    };
+    let append = |bytes| Append::new().events(StreamId::new("a-1").expect("a name"), Expected::Any, [event(bytes)]);
+    match store.append(append(200_000)).await {
+        Err(AppendError::Unavailable { why }) => assert!(why.contains("requests in flight take all memory"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let body = dir.path().join("body");
+    fs::write(&body, " ".repeat(200_000)).expect("written");
+    let body = format!("@{}", body.display());
+    assert_eq!(status(&server.address, "/v1/append", &["--data-binary", &body]), "503");
+    for _ in 0..10 {
+        store.append(append(50_000)).await.expect("what is given back can be taken again");
+    }
 }
 
 #[test]

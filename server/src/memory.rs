@@ -1,0 +1,65 @@
+//! A bound of the memory that the bodies of all requests have together.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use annalist_core::StoreError;
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::StreamExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::{Problem, is_grpc};
+
+/// What one request has of it, from the arrival of its bytes until it is answered.
+struct Held {
+    bytes: Mutex<Option<OwnedSemaphorePermit>>,
+    refused: AtomicBool,
+}
+
+impl Held {
+    fn take(&self, all: &Arc<Semaphore>, bytes: usize) -> bool {
+        let more = u32::try_from(bytes).ok().and_then(|bytes| Arc::clone(all).try_acquire_many_owned(bytes).ok());
+        let Some(more) = more else {
+            self.refused.store(true, Ordering::Relaxed);
+            return false;
+        };
+        let mut held = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.as_mut() {
+            Some(held) => held.merge(more),
+            None => *held = Some(more),
+        }
+        true
+    }
+}
+
+/// Takes what a body needs as it arrives, and refuses the request when there is no more. It does not wait: requests that each
+/// have a part and wait for the rest would wait for each other.
+pub(crate) async fn within(State(all): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let grpc = is_grpc(request.headers());
+    let held = Arc::new(Held { bytes: Mutex::new(None), refused: AtomicBool::new(false) });
+    let counting = Arc::clone(&held);
+    let request = request.map(|body| {
+        Body::from_stream(body.into_data_stream().map(move |chunk| {
+            let chunk = chunk.map_err(io::Error::other)?;
+            let fits = counting.take(&all, chunk.len());
+            fits.then_some(chunk).ok_or_else(|| io::Error::other("there is no memory for it"))
+        }))
+    });
+    let response = next.run(request).await;
+    if !held.refused.load(Ordering::Relaxed) {
+        return response;
+    }
+    let why = "requests in flight take all memory that there is for them; try again later".to_owned();
+    let error = StoreError::Unavailable { why };
+    if grpc { annalist_proto::store_status(&error).into_http() } else { Problem::from(error).into_response() }
+}
