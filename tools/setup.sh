@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to it that what the build needs beside a Rust toolchain is there: a C++ compiler, libclang (for the bindings to
-# RocksDB), ccache if it can be had, and a NATS server and PostgreSQL for the tests. Quick when everything is there, and then without
+# RocksDB), ccache if it can be had, and a NATS server, PostgreSQL and what checks the deployment for the tests. Quick when everything is there, and then without
 # network. What cannot be in a package list is written to .tools/env.mk, which the Makefile includes.
 set -eu
 cd "$(dirname "$0")/.."
@@ -146,6 +146,11 @@ mv "$env_file" .tools/env.mk
 # ---- the NATS server, which only tests and the example need -----------------------------------------------------
 if [ -x tools/nats-server.sh ]; then
     tools/nats-server.sh || say "no NATS server: the tests against it will fail, and the example needs NATS=off"
+fi
+
+# ---- what the deployment is checked with, which only tests need --------------------------------------------------
+if [ -x tools/deploy-checks.sh ]; then
+    tools/deploy-checks.sh || say "the tests of deploy/ will fail"
 fi
 
 # ---- PostgreSQL, which only tests need --------------------------------------------------------------------------

@@ -119,6 +119,29 @@ pub(crate) const OUTBOX_AGE: Metric = Metric::gauge(
 .labels(&["destination"])
 .worry("above what other services accept");
 
+pub(crate) const INBOX_MESSAGES: Metric = Metric::counter(
+    "annalist_inbox_messages",
+    "Messages that were dealt with: `handled`, `skipped` (nobody wanted them), or `dead` (put aside as dead letters).",
+)
+.labels(&["inbox", "outcome"])
+.worry("`dead` grows: somebody has to look at them");
+pub(crate) const INBOX_FAILURES: Metric =
+    Metric::counter("annalist_inbox_failures", "Attempts to handle a message that failed.")
+        .labels(&["inbox"])
+        .worry("it grows");
+pub(crate) const INBOX_FAILING: Metric = Metric::gauge(
+    "annalist_inbox_failing_messages",
+    "Messages that pause after a failure, each with its key waiting behind it.",
+)
+.labels(&["inbox"])
+.worry("it stays above 0");
+pub(crate) const INBOX_LAG: Metric =
+    Metric::gauge("annalist_inbox_lag_messages", "Messages that are known and not dealt with.")
+        .labels(&["inbox"])
+        .worry("it grows");
+pub(crate) const INBOX_CONNECTED: Metric =
+    Metric::gauge("annalist_inbox_connected", "1 while the broker delivers.").labels(&["inbox"]).worry("it stays 0");
+
 pub(crate) const APP_HEALTH: Metric =
     Metric::gauge("annalist_app_health", "1 for the state that a part of the app is in, 0 for the others.")
         .labels(&["part", "name", "state"])
@@ -153,6 +176,11 @@ pub const METRICS: &[Metric] = &[
     OUTBOX_FENCED,
     OUTBOX_LAG,
     OUTBOX_AGE,
+    INBOX_MESSAGES,
+    INBOX_FAILURES,
+    INBOX_FAILING,
+    INBOX_LAG,
+    INBOX_CONNECTED,
     APP_HEALTH,
 ];
 

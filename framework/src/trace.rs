@@ -37,10 +37,11 @@ impl Tracer {
         Self(Some(Arc::new(current)))
     }
 
-    /// Notes the current trace context, unless another was given.
-    pub(crate) fn fill(&self, metadata: &mut Metadata) {
+    /// Notes the current trace context, unless another was given; that of what is around it if there is no current one.
+    pub(crate) fn fill(&self, metadata: &mut Metadata, around: Option<TraceContext>) {
         if metadata.traceparent.is_none()
-            && let Some(TraceContext { traceparent, tracestate }) = self.0.as_ref().and_then(|current| current())
+            && let Some(TraceContext { traceparent, tracestate }) =
+                self.0.as_ref().and_then(|current| current()).or(around)
         {
             (metadata.traceparent, metadata.tracestate) = (Some(traceparent), tracestate);
         }

@@ -9,7 +9,8 @@
 //!   a decision about the fallback.
 //! * [`InboundOptions`], [`IdempotencyKey`], [`Accepted`]: what is let in; [`Problem`]: what is answered when something goes
 //!   wrong.
-//! * [`ApiVersion`]: versions of an API side by side; [`Health`]: what probes ask; [`init_logs`]: log lines as JSON.
+//! * [`ApiVersion`]: versions of an API side by side; [`Health`]: what probes ask; [`Telemetry`]: log lines as JSON, and
+//!   traces.
 
 mod limits;
 
@@ -39,7 +40,7 @@ pub use health::{Condition, Health, Part};
 pub use inbound::{Accepted, IdempotencyKey, InboundOptions, Operation};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use service::{Running, Service, ServiceError, ShutdownOptions, Stop};
-pub use telemetry::{JsonLines, init_logs};
+pub use telemetry::{JsonLines, Telemetry, TelemetryBuilder, TelemetryError, init_logs};
 pub use version::ApiVersion;
 
 /// What metrics of your own are registered in, with [`Service::metrics`].

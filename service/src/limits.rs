@@ -106,9 +106,21 @@ pub(crate) const CONSUMERS_STOP_MAX: Duration = Duration::from_secs(5);
 /// those who wait for it. All in all a shutdown fits into the 30 s of grace that Kubernetes gives.
 pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(5);
 
+/// How long one batch of spans may take to be sent, unless `OTEL_EXPORTER_OTLP_TIMEOUT` says otherwise: what the
+/// specification has.
+pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a service waits, at its end, for spans to be sent. They are a help, not a promise.
+pub(crate) const TELEMETRY_MAX: Duration = Duration::from_secs(3);
+
 // The caller of a drained request gets its time-out, not a closed connection.
 const _: () = assert!(DRAIN_MAX.as_millis() > REQUEST_TIMEOUT.as_millis());
 const _: () = assert!(
-    UNREADY_PAUSE.as_secs() + DRAIN_MAX.as_secs() + CONSUMERS_STOP_MAX.as_secs() + FLUSH_MAX.as_secs() < 30,
+    UNREADY_PAUSE.as_secs()
+        + DRAIN_MAX.as_secs()
+        + CONSUMERS_STOP_MAX.as_secs()
+        + FLUSH_MAX.as_secs()
+        + TELEMETRY_MAX.as_secs()
+        < 30,
     "a shutdown fits into the grace that Kubernetes gives by default"
 );

@@ -55,7 +55,12 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("prometheus-client", &["annalist-metrics", "annalist-service"]),
     ("reqwest", &["annalist-service"]),
     ("tonic", &["annalist-client", "annalist-proto", "annalist-server"]),
-    ("prost", &["annalist-proto"]),
+    // The shop has a receiver of traces within a test.
+    ("prost", &["annalist-proto", "orders"]),
+    ("opentelemetry", &["annalist-service"]),
+    ("opentelemetry_sdk", &["annalist-service"]),
+    ("opentelemetry-otlp", &["annalist-service"]),
+    ("tracing-opentelemetry", &["annalist-service"]),
 ];
 
 /// What the vocabulary must do without: runtimes, engines, brokers, servers.

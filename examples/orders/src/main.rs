@@ -10,7 +10,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use annalist_service::init_logs;
 use clap::{Parser, Subcommand, ValueEnum};
 use orders::{
     run::{self, Ended},
@@ -115,10 +114,7 @@ enum Switch {
 async fn main() -> ExitCode {
     let Args { dir, command } = Args::parse();
     let ended = match command {
-        Command::Serve(service) => {
-            init_logs();
-            service.run(&dir).await.map(|()| Ended::Done)
-        }
+        Command::Serve(service) => service.run(&dir).await.map(|()| Ended::Done),
         Command::Job(job) => run_job(&dir, job).await,
     };
     match ended {

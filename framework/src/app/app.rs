@@ -176,13 +176,14 @@ impl App {
     /// Everything that is measured, the store's metrics included, as of now. [`Metrics::to_text`] makes of it what Prometheus
     /// reads; `docs/metrics.md` in the repository says what each means. What cannot be read is left out.
     pub async fn metrics(&self) -> Metrics {
-        let Parts { store, commands, projections, sagas, relays, .. } = &*self.parts;
+        let Parts { store, commands, projections, sagas, relays, inboxes, .. } = &*self.parts;
         let mut metrics = store.metrics().await;
         self.health().collect(&mut metrics);
         observe::commands(commands, &mut metrics);
         observe::projections(projections, &mut metrics).await;
         observe::sagas(sagas, &mut metrics).await;
         observe::relays(relays, &*store.events, &*commands.executor.env, &mut metrics).await;
+        observe::inboxes(inboxes, &mut metrics);
         metrics
     }
 

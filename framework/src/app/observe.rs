@@ -5,7 +5,9 @@ use std::time::Duration;
 use annalist_core::{EventStore, Position, Read};
 use annalist_metrics::Metrics;
 
-use crate::{command::Commands, env::Env, metrics, outbox::Relay, projection::Projections, saga::Sagas};
+use crate::{
+    command::Commands, env::Env, inbox::RunningInbox, metrics, outbox::Relay, projection::Projections, saga::Sagas,
+};
 
 pub(super) fn commands(commands: &Commands, all: &mut Metrics) {
     commands.metrics.collect(all);
@@ -58,6 +60,21 @@ pub(super) async fn relays(relays: &[Relay], events: &dyn EventStore, env: &dyn 
         if let Some(age) = age {
             all.add(metrics::OUTBOX_AGE, &labels, age.as_secs_f64());
         }
+    }
+}
+
+pub(super) fn inboxes(inboxes: &[RunningInbox], all: &mut Metrics) {
+    for inbox in inboxes {
+        let status = inbox.status();
+        let outcomes = [("handled", status.handled), ("skipped", status.skipped), ("dead", status.dead)];
+        for (outcome, count) in outcomes {
+            all.add(metrics::INBOX_MESSAGES, &[status.inbox, outcome], count);
+        }
+        let labels = [status.inbox];
+        all.add(metrics::INBOX_FAILURES, &labels, status.failures);
+        all.add_gauge(metrics::INBOX_FAILING, &labels, status.failing);
+        all.add_gauge(metrics::INBOX_LAG, &labels, status.lag());
+        all.add_gauge(metrics::INBOX_CONNECTED, &labels, u64::from(status.is_connected()));
     }
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use annalist_core::Metadata;
 
 use super::Deadline;
+use crate::trace::TraceContext;
 
 /// What surrounds the caller of a command: the request of which the command is part, for example. What the caller says of a
 /// command itself goes before it, field by field.
@@ -25,22 +26,20 @@ impl Surroundings {
         Self(Arc::new(look))
     }
 
-    /// Fills in what the caller has not said.
-    pub(super) fn fill_in(&self, metadata: &mut Metadata, deadline: &mut Option<Deadline>) {
+    /// Fills in what the caller has not said. The trace is handed back: the span of the command, if something follows spans,
+    /// knows better where in the trace it is.
+    pub(super) fn fill_in(&self, metadata: &mut Metadata, deadline: &mut Option<Deadline>) -> Option<TraceContext> {
         let Circumstances { metadata: around, deadline: until } = (self.0)();
         let Metadata { correlation_id, causation_id, actor, tenant, traceparent, tracestate, pairs } = around;
         or(&mut metadata.correlation_id, correlation_id);
         or(&mut metadata.causation_id, causation_id);
         or(&mut metadata.actor, actor);
         or(&mut metadata.tenant, tenant);
-        // The two belong together.
-        if metadata.traceparent.is_none() {
-            (metadata.traceparent, metadata.tracestate) = (traceparent, tracestate);
-        }
         for (name, value) in pairs {
             metadata.pairs.entry(name).or_insert(value);
         }
         *deadline = deadline.or(until);
+        traceparent.map(|traceparent| TraceContext { traceparent, tracestate })
     }
 }
 

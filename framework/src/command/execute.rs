@@ -16,6 +16,7 @@ use crate::{
     aggregate::{Aggregate, stream_of},
     event::Recorded,
     metrics::CommandMetrics,
+    trace::TraceContext,
 };
 
 /// What executes commands, behind its gate and within its layers.
@@ -45,6 +46,8 @@ struct Said {
     key: Option<KeyOf>,
     metadata: Metadata,
     deadline: Option<Deadline>,
+    /// The trace that it goes on with, unless the span that it is executed in knows better.
+    around: Option<TraceContext>,
 }
 
 /// By what a repetition is recognised.
@@ -121,6 +124,12 @@ impl<T, C> Execute<T, C> {
         self
     }
 
+    /// The same, unless the current span says where in the trace it is.
+    pub(crate) fn within(mut self, around: Option<TraceContext>) -> Self {
+        self.said.around = around;
+        self
+    }
+
     /// Something else to be kept with its events, by name.
     pub fn pair(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.said.metadata.pairs.insert(name.into(), value.into());
@@ -162,7 +171,7 @@ impl<S: Scope<C>, C: Command> IntoFuture for Execute<InScope<S>, C> {
 
 impl Commands {
     async fn run<B: Basis<C>, C: Command>(&self, basis: &B, command: C, said: Said) -> Executed<B, C> {
-        let Said { key, mut metadata, mut deadline } = said;
+        let Said { key, mut metadata, mut deadline, around } = said;
         let keyed = match key {
             None => None,
             Some(KeyOf::Target(id)) => {
@@ -176,13 +185,13 @@ impl Commands {
                 Some((key, fingerprint(&command, Some(&target)).map_err(CommandError::unrecordable)?))
             }
         };
-        self.surroundings.fill_in(&mut metadata, &mut deadline);
+        let around = around.or(self.surroundings.fill_in(&mut metadata, &mut deadline));
         let key = keyed.as_ref().map(|(key, _)| key.clone());
         let deadline = deadline.or(self.executor.options.deadline.map(Deadline::In));
         let (progress, began) = (Progress::default(), Instant::now());
         let execution = async {
             let _turn = self.gate.enter().await?;
-            let request = self.executor.request(command, keyed, metadata, basis.target());
+            let request = self.executor.request(command, keyed, metadata, around, basis.target());
             let info = CommandInfo {
                 name: C::NAME,
                 target: basis.target(),

@@ -11,7 +11,12 @@ use super::{
     Command, CommandError, CommandId, CommandOptions, Context, Decide, ExecuteError, Progress, Receipt, Target,
     basis::{Basis, Emitted, EventOf},
 };
-use crate::{aggregate::Aggregates, env::Env, event::Events, trace::Tracer};
+use crate::{
+    aggregate::Aggregates,
+    env::Env,
+    event::Events,
+    trace::{TraceContext, Tracer},
+};
 
 /// Executes commands.
 pub(crate) struct Executor {
@@ -43,6 +48,7 @@ impl Executor {
         command: C,
         keyed: Option<(Key, Fingerprint)>,
         mut metadata: Metadata,
+        around: Option<TraceContext>,
         target: &Target,
     ) -> Request<C> {
         let new_id = || CommandId::new(self.env.new_id());
@@ -66,7 +72,7 @@ impl Executor {
             position = tracing::field::Empty,
         );
         // Within the span: so its events name it as what they were recorded in.
-        span.in_scope(|| self.tracer.fill(&mut metadata));
+        span.in_scope(|| self.tracer.fill(&mut metadata, around));
         Request { command, keyed, cx, metadata, span }
     }
 

@@ -14,6 +14,7 @@ use super::message::Incoming;
 use crate::{
     aggregate::{Aggregate, State},
     command::{Command, Commands, Decide, Execute, InScope, InboxMessage, On, Scope},
+    trace::TraceContext,
 };
 
 /// A message with its payload decoded.
@@ -33,7 +34,7 @@ pub struct Received<E> {
 /// now. A number that comes with another command is [`CommandError::KeyReused`](crate::CommandError::KeyReused), and
 /// makes a dead letter.
 ///
-/// Every command carries the correlation and the trace of the message, has the message as its cause and the message's source
+/// Every command carries the correlation of the message and goes on with its trace, has the message as its cause and the message's source
 /// as its actor.
 #[derive(Clone)]
 pub struct InboxContext {
@@ -82,12 +83,11 @@ impl InboxContext {
         let metadata = Metadata {
             correlation_id: correlation_id.or_else(|| Some(id.clone())),
             actor: Some(source.clone()),
-            traceparent,
-            tracestate,
             ..Metadata::default()
         };
+        let around = traceparent.map(|traceparent| TraceContext { traceparent, tracestate });
         let ordinal = self.ordinal.fetch_add(1, Ordering::Relaxed);
-        execute.metadata(metadata).message(self.key.clone().ordinal(ordinal))
+        execute.metadata(metadata).within(around).message(self.key.clone().ordinal(ordinal))
     }
 }
 

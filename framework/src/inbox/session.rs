@@ -151,5 +151,17 @@ fn span(inbox: &'static str, message: Option<&Incoming>) -> tracing::Span {
         None => ("", "", ""),
     };
     let correlation_id = message.and_then(|message| message.metadata.correlation_id.as_deref());
-    tracing::info_span!("annalist.inbox", inbox, message_id = id, source, event_type, correlation_id)
+    let traceparent = message.and_then(|message| message.metadata.traceparent.as_deref());
+    let tracestate = message.and_then(|message| message.metadata.tracestate.as_deref());
+    tracing::info_span!(
+        parent: None,
+        "annalist.inbox",
+        inbox,
+        message_id = id,
+        source,
+        event_type,
+        correlation_id,
+        traceparent,
+        tracestate,
+    )
 }

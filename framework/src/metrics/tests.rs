@@ -14,7 +14,7 @@ fn all() -> Vec<Metric> {
 
 /// `annalist_`, a stage, and words.
 fn is_name(name: &str) -> bool {
-    const STAGES: [&str; 12] = [
+    const STAGES: [&str; 13] = [
         "command",
         "aggregate",
         "append",
@@ -26,6 +26,7 @@ fn is_name(name: &str) -> bool {
         "projection",
         "saga",
         "outbox",
+        "inbox",
         "app",
     ];
     let mut parts = name.split('_');

@@ -121,7 +121,7 @@ impl<S: Saga> Streams<S> {
         let Step { kind, entry, id, cause, key: identity } = step;
         let mut metadata = entry.circumstances.clone();
         metadata.causation_id = cause.map(|cause| cause.to_string());
-        self.tracer.fill(&mut metadata);
+        self.tracer.fill(&mut metadata, None);
         metadata.actor = entry.audit.as_ref().map(|audit| audit.who.clone());
         let written = Record::<S>::new(kind, entry).write().map_err(|error| StepError::Unrecordable(chain(&error)))?;
         let event = written.with_id(EventId::new(id)).with_metadata(metadata);

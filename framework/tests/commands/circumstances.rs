@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use annalist::{App, Circumstances, CommandError, EventId, ExecuteError, Metadata, NewEvent, TestEnv};
+use annalist::{App, Circumstances, CommandError, EventId, ExecuteError, Metadata, NewEvent, TestEnv, TraceContext};
 use uuid::Uuid;
 
 use super::{
@@ -69,6 +69,30 @@ async fn what_the_caller_does_not_say_its_surroundings_say() {
         ..of_request
     };
     assert_eq!(last_event(&watched).metadata, expected);
+}
+
+/// The span of a command is further in than the request around it; what the caller says itself still goes first.
+#[tokio::test]
+async fn a_current_span_says_where_in_the_trace_a_command_is() {
+    let watched = Watched::default();
+    let around = || Circumstances {
+        metadata: Metadata {
+            traceparent: Some("00-1-2-01".to_owned()),
+            tracestate: Some("a=b".to_owned()),
+            ..Metadata::default()
+        },
+        deadline: None,
+    };
+    let current = || Some(TraceContext { traceparent: "00-1-9-01".to_owned(), tracestate: None });
+    let app = App::open(watched.store()).circumstances(around).with_trace_context(current).start().await.unwrap();
+    super::deposit(&app, 5).await;
+    let traced = || {
+        let metadata = last_event(&watched).metadata;
+        (metadata.traceparent, metadata.tracestate)
+    };
+    assert_eq!(traced(), (Some("00-1-9-01".to_owned()), None));
+    app.on::<Account>(alice()).execute(Deposit { cents: 5 }).traceparent("00-3-4-01").await.unwrap();
+    assert_eq!(traced(), (Some("00-3-4-01".to_owned()), None));
 }
 
 #[tokio::test(start_paused = true)]

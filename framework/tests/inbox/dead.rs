@@ -30,6 +30,9 @@ async fn dies_at_once(send: impl FnOnce(&MemoryConsumer)) -> (App, MemoryConsume
     send(&consumer);
     let status = settled(&app, 1).await;
     assert_eq!((status.dead, status.failures), (1, 0), "{status}");
+    let metrics = app.metrics().await;
+    assert_eq!(metrics.number("annalist_inbox_messages", &["savings-giro", "dead"]), Some(1.0));
+    assert_eq!(metrics.number("annalist_inbox_failing_messages", &["savings-giro"]), Some(0.0));
     let letter = letters(&consumer).await.remove(0);
     assert_eq!((&*letter.inbox, letter.death.attempts), ("savings-giro", 1));
     (app, consumer, letter)

@@ -11,7 +11,7 @@ use tower::{
     retry::budget::{Budget, TpsBudget},
     util::BoxCloneSyncService,
 };
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 
 use super::{
     Answer, CallError, Clients,
@@ -91,10 +91,18 @@ impl OutboundClient {
             method = %request.method(),
             path = request.uri().path(),
             correlation_id = %cx.correlation_id(),
-            trace_id = cx.trace().trace_id(),
+            trace_id = Empty,
+            status = Empty,
+            otel.status_code = Empty,
         );
+        let cx = cx.followed_by(&span);
+        span.record("trace_id", cx.trace().trace_id());
         let begun = Instant::now();
-        let answer = self.or_fallback(request, cx).instrument(span).await;
+        let answer = self.or_fallback(request, cx).instrument(span.clone()).await;
+        match &answer {
+            Ok(answer) => _ = span.record("status", answer.status().as_u16()),
+            Err(_) => _ = span.record("otel.status_code", "ERROR"),
+        }
         self.clients.count(&self.parts.name, &answer, begun.elapsed());
         answer
     }

@@ -10,10 +10,17 @@ use std::{
 use annalist::{Circumstances, Deadline, Env, Metadata};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
+use tracing::Span;
 use uuid::Uuid;
 
-use super::{CorrelationId, TraceContext};
-use crate::limits::HOP_MARGIN;
+use super::{
+    CorrelationId, TraceContext,
+    trace::{TRACEPARENT, TRACESTATE},
+};
+use crate::{
+    limits::HOP_MARGIN,
+    telemetry::{current, trace_of},
+};
 
 /// The header of the correlation id.
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -25,10 +32,6 @@ pub const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeo
 pub const DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
 /// The header by which a repeated request is recognised.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The W3C header of the trace.
-pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// The W3C header of what vendors add to the trace.
-pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 tokio::task_local! {
     static CURRENT: RequestContext;
@@ -69,7 +72,7 @@ impl RequestContext {
         let correlation_id = text(&CORRELATION_ID).and_then(CorrelationId::parse);
         // The same alphabet: it goes to the same places.
         let cause = text(&CAUSATION_ID).and_then(CorrelationId::parse).map(|id| id.as_str().into());
-        let caller = text(&TRACEPARENT).and_then(|parent| TraceContext::parse(parent, text(&TRACESTATE)));
+        let caller = TraceContext::of_headers(headers);
         let millis = text(&REQUEST_TIMEOUT).and_then(|millis| millis.parse().ok());
         let begun = Self::begin(env);
         Self {
@@ -104,6 +107,12 @@ impl RequestContext {
     #[must_use]
     pub fn until(self, latest: Instant) -> Self {
         Self { deadline: Some(self.deadline.map_or(latest, |deadline| deadline.min(latest))), ..self }
+    }
+
+    /// The same, at the place in the trace that the span has which it is followed by, if there is one.
+    pub(crate) fn followed_by(self, span: &Span) -> Self {
+        let trace = trace_of(span).and_then(|trace| TraceContext::try_from(trace).ok());
+        Self { trace: trace.unwrap_or(self.trace), ..self }
     }
 
     /// That of the request which the current task answers, if it answers one.
@@ -164,7 +173,8 @@ impl RequestContext {
     /// Writes what an outgoing call carries on. `deadline` is that of the call; the callee is told a little less than what
     /// is left, so that its answer arrives while it is waited for.
     pub(crate) fn write(&self, headers: &mut HeaderMap, deadline: Instant, env: &dyn Env) {
-        let span = self.trace.child(env);
+        let current = current().and_then(|trace| TraceContext::try_from(trace).ok());
+        let span = current.unwrap_or_else(|| self.trace.child(env));
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(HOP_MARGIN);
         let mut put = |name: HeaderName, value: &str| {
             // None of these has a character that a header cannot have.

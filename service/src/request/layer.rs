@@ -12,9 +12,13 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Response};
 use tokio::time::Instant;
 use tower::{Layer, Service};
-use tracing::Instrument;
+use tracing::{Instrument, Span, field::Empty};
 
-use super::context::{CORRELATION_ID, DEGRADED, RequestContext};
+use super::{
+    TraceContext,
+    context::{CORRELATION_ID, DEGRADED, RequestContext},
+};
+use crate::telemetry::PROBE;
 
 /// Gives each request a [`RequestContext`] and a span with its ids, and each answer, errors too, the header
 /// `x-correlation-id`.
@@ -71,21 +75,19 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let RequestLayer { env, timeout } = &self.layer;
         let cx = RequestContext::of_headers(request.headers(), &**env).until(Instant::now() + *timeout);
-        let span = tracing::info_span!(
-            "annalist.request",
-            correlation_id = %cx.correlation_id(),
-            request_id = %cx.request_id(),
-            trace_id = cx.trace().trace_id(),
-            cause = cx.cause(),
-            method = %request.method(),
-            path = request.uri().path(),
-        );
+        let span = span(&request, &cx);
+        let cx = cx.followed_by(&span);
+        span.record("trace_id", cx.trace().trace_id());
         request.extensions_mut().insert(cx.clone());
         let answer = self.inner.call(request);
-        let around = cx.clone();
+        let (around, told) = (cx.clone(), span.clone());
         Box::pin(
             cx.scope(async move {
                 let mut response = answer.await?;
+                told.record("status", response.status().as_u16());
+                if response.status().is_server_error() {
+                    told.record("otel.status_code", "ERROR");
+                }
                 let headers = response.headers_mut();
                 if let Ok(id) = HeaderValue::from_str(around.correlation_id().as_str()) {
                     headers.insert(CORRELATION_ID, id);
@@ -98,4 +100,29 @@ where
             .instrument(span),
         )
     }
+}
+
+/// The span of a request, which goes on with its caller's trace.
+fn span<B>(request: &Request<B>, cx: &RequestContext) -> Span {
+    let path = request.uri().path();
+    let caller = TraceContext::of_headers(request.headers());
+    macro_rules! span {
+        ($target:expr) => {
+            tracing::info_span!(
+                target: $target,
+                "annalist.request",
+                correlation_id = %cx.correlation_id(),
+                request_id = %cx.request_id(),
+                trace_id = Empty,
+                traceparent = caller.as_ref().map(display),
+                tracestate = caller.as_ref().and_then(TraceContext::state),
+                cause = cx.cause(),
+                method = %request.method(),
+                path,
+                status = Empty,
+                otel.status_code = Empty,
+            )
+        };
+    }
+    if path == "/metrics" || path.starts_with("/health") { span!(PROBE) } else { span!("annalist_service") }
 }

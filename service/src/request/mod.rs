@@ -10,9 +10,8 @@ mod layer;
 mod tests;
 
 pub use context::{
-    CAUSATION_ID, CORRELATION_ID, DEGRADED, IDEMPOTENCY_KEY, REQUEST_TIMEOUT, RequestContext, TRACEPARENT, TRACESTATE,
-    circumstances,
+    CAUSATION_ID, CORRELATION_ID, DEGRADED, IDEMPOTENCY_KEY, REQUEST_TIMEOUT, RequestContext, circumstances,
 };
 pub use correlation::CorrelationId;
 pub use layer::{RequestLayer, WithContext};
-pub use trace::TraceContext;
+pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use annalist::Env;
+use http::{HeaderMap, HeaderName};
 
 use crate::limits::TRACESTATE_BYTES_MAX;
 
@@ -15,8 +16,14 @@ pub struct TraceContext {
     state: Option<Arc<str>>,
 }
 
+/// The W3C header of the trace.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The W3C header of what vendors add to the trace.
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
 /// The bits of the flags that this version of the standard defines: sampled, and a random trace id.
 const KNOWN_FLAGS: u8 = 0b11;
+const SAMPLED: u8 = 0b01;
 
 impl TraceContext {
     /// Reads the headers. `None` when `traceparent` is not one; a `tracestate` that is too long or not plain ASCII is left out.
@@ -37,10 +44,18 @@ impl TraceContext {
         Some(Self { trace_id, span_id, flags: flags & KNOWN_FLAGS, state: tracestate.filter(fits).map(Arc::from) })
     }
 
-    /// The beginning of a trace. It is not marked as sampled: nobody has decided so.
+    /// The caller's, as a request's headers have it.
+    #[must_use]
+    pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        Self::parse(text(&TRACEPARENT)?, text(&TRACESTATE))
+    }
+
+    /// The beginning of a trace. It is marked as sampled: nobody has decided against it, and without the mark nobody after
+    /// this would record it.
     #[must_use]
     pub fn begin(env: &dyn Env) -> Self {
-        Self { trace_id: env.new_id().as_u128(), span_id: span_id(env), flags: 0, state: None }
+        Self { trace_id: env.new_id().as_u128(), span_id: span_id(env), flags: SAMPLED, state: None }
     }
 
     /// The same trace, one span further in.
@@ -65,6 +80,14 @@ impl TraceContext {
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
+    }
+}
+
+impl TryFrom<annalist::TraceContext> for TraceContext {
+    type Error = ();
+
+    fn try_from(text: annalist::TraceContext) -> Result<Self, ()> {
+        Self::parse(&text.traceparent, text.tracestate.as_deref()).ok_or(())
     }
 }
 

@@ -35,6 +35,7 @@ use crate::{
     outbound::Clients,
     problem::Problem,
     request::{RequestLayer, circumstances},
+    telemetry::{Telemetry, current},
     version::{ApiVersion, DeprecatedCalls, versioned},
 };
 
@@ -80,6 +81,7 @@ pub struct Service {
     ending: ShutdownOptions,
     lag_max: Duration,
     listen: SocketAddr,
+    telemetry: Option<Telemetry>,
 }
 
 /// Why a service does not run, or did not end as it should.
@@ -123,6 +125,7 @@ impl Service {
             ending: ShutdownOptions::default(),
             lag_max: VIEW_LAG_MAX,
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            telemetry: None,
         }
     }
 
@@ -169,6 +172,12 @@ impl Service {
         self
     }
 
+    /// What the process tells. If traces are sent, the events of each command name its span, and what waits to be sent is
+    /// sent when the service ends.
+    pub fn telemetry(self, telemetry: Telemetry) -> Self {
+        Self { telemetry: Some(telemetry), ..self }
+    }
+
     /// Lets other amounts in.
     pub fn inbound(self, inbound: InboundOptions) -> Self {
         Self { inbound, ..self }
@@ -199,11 +208,14 @@ impl Service {
     /// # Errors
     /// [`ServiceError`]: nothing runs.
     pub async fn start(self) -> Result<Running, ServiceError> {
-        let Self { name, app, env, routes, versions, consumers, find, clients, mut metrics, .. } = self;
+        let Self { name, mut app, env, routes, versions, consumers, find, clients, mut metrics, telemetry, .. } = self;
         let listener = TcpListener::bind(self.listen).await;
         let cannot_listen = |source| ServiceError::Listen { addr: self.listen, source };
         let listener = listener.map_err(cannot_listen)?;
         let addr = listener.local_addr().map_err(cannot_listen)?;
+        if telemetry.as_ref().is_some_and(Telemetry::sends_traces) {
+            app = app.with_trace_context(current);
+        }
         let app = app.circumstances(circumstances).start().await?;
 
         let timeout = self.inbound.timeout;
@@ -241,7 +253,7 @@ impl Service {
         beating.spawn(pulse.beat());
         let server = Server::start(listener, all, Arc::clone(&probes.draining));
         tracing::info!(service = name, %addr, "listening");
-        Ok(Running { app, addr, probes, options: self.ending, server, consumers: running, pulse: beating })
+        Ok(Running { app, addr, probes, options: self.ending, server, consumers: running, pulse: beating, telemetry })
     }
 
     /// Runs it until SIGTERM or SIGINT, and ends it in order. A second signal ends the process at once, with the status that

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{CONSUMERS_STOP_MAX, DRAIN_MAX, FLUSH_MAX, UNREADY_PAUSE};
+use crate::limits::{CONSUMERS_STOP_MAX, DRAIN_MAX, FLUSH_MAX, TELEMETRY_MAX, UNREADY_PAUSE};
 
 /// How long each step of a shutdown may take. The defaults fit, together, into the 30 s that Kubernetes gives.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct ShutdownOptions {
     pub consumers_max: Duration,
     /// How long outboxes may take to become empty. Default: 5 s. Since 0.1.
     pub flush_max: Duration,
+    /// How long spans may take to be sent, after the store is closed. Default: 3 s. Since 0.1.
+    pub telemetry_max: Duration,
 }
 
 impl Default for ShutdownOptions {
@@ -29,6 +31,7 @@ impl Default for ShutdownOptions {
             drain_max: DRAIN_MAX,
             consumers_max: CONSUMERS_STOP_MAX,
             flush_max: FLUSH_MAX,
+            telemetry_max: TELEMETRY_MAX,
         }
     }
 }

@@ -28,7 +28,10 @@ use tokio::{
 use tracing::Instrument;
 
 use super::{ServiceError, ShutdownOptions};
-use crate::health::{Health, Probes};
+use crate::{
+    health::{Health, Probes},
+    telemetry::Telemetry,
+};
 
 /// A running service. Dropping it ends its tasks where they are; [`Running::shutdown`] ends it in order.
 pub struct Running {
@@ -40,6 +43,7 @@ pub struct Running {
     pub(super) consumers: Consumers,
     /// What has nothing to finish.
     pub(super) pulse: JoinSet<()>,
+    pub(super) telemetry: Option<Telemetry>,
 }
 
 /// The task that takes connections.
@@ -149,13 +153,13 @@ impl Running {
     }
 
     /// Ends it in order: it says that it is not ready, takes no more connections, finishes the requests in flight, stops its
-    /// consumers, takes no more commands, lets outboxes become empty, and closes the store. Each step has its bound; what is
+    /// consumers, takes no more commands, lets outboxes become empty, closes the store, and sends the spans that are left. Each step has its bound; what is
     /// left then is cut off and said, and nothing that was acknowledged is lost.
     ///
     /// # Errors
     /// [`ServiceError::Close`] when the store could not be closed as it should.
     pub async fn shutdown(self) -> Result<(), ServiceError> {
-        let Self { app, probes, options, server, consumers, pulse, .. } = self;
+        let Self { app, probes, options, server, consumers, pulse, telemetry, .. } = self;
         tracing::info!("ending: not ready any more");
         probes.draining.store(true, Ordering::Relaxed);
         sleep(options.unready_pause).await;
@@ -168,10 +172,16 @@ impl Running {
         if !flushed.is_ok_and(|relays| relays.iter().all(Result::is_ok)) {
             tracing::warn!("an outbox is not empty; it goes on after the next start");
         }
-        app.shutdown().await.map_err(ServiceError::Close)?;
+        let closed = app.shutdown().await;
         drop(pulse);
-        tracing::info!("ended: the store is closed");
-        Ok(())
+        match &closed {
+            Ok(()) => tracing::info!("ended: the store is closed"),
+            Err(error) => tracing::error!(%error, "ended: the store was not closed as it should be"),
+        }
+        if let Some(telemetry) = telemetry {
+            telemetry.end(options.telemetry_max).await;
+        }
+        closed.map_err(ServiceError::Close)
     }
 }
 

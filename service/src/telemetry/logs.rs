@@ -39,10 +39,17 @@ impl<W: Write + Send + 'static> JsonLines<W> {
 /// Sends log lines to standard error as JSON: the levels that the variable `RUST_LOG` says, `info` without it. Does nothing if
 /// the program has set up its logs otherwise.
 pub fn init_logs() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = JsonLines::new(std::io::stderr());
     // An error means that there is a subscriber already, which is what the documentation says.
-    _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    _ = tracing_subscriber::registry().with(lines()).try_init();
+}
+
+/// Lines on standard error: those that `RUST_LOG` wants, but not what says what spans are linked to.
+pub(super) fn lines<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    if let Ok(directive) = "annalist.link=off".parse() {
+        filter = filter.add_directive(directive);
+    }
+    JsonLines::new(std::io::stderr()).with_filter(filter)
 }
 
 impl<S, W> Layer<S> for JsonLines<W>

@@ -162,6 +162,11 @@ impl Fleet {
         Ok(Self { dir: setup.dir.clone(), nats_port, broker: None, members })
     }
 
+    /// Gives all services a variable of the environment, from their next start on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.members.iter_mut().for_each(|member| member.process.set_variable(name, value));
+    }
+
     /// Starts the broker, unless it runs.
     ///
     /// # Errors

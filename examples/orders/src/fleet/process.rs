@@ -22,13 +22,19 @@ pub(super) struct Process {
     program: PathBuf,
     arguments: Vec<String>,
     log: PathBuf,
+    variables: Vec<(String, String)>,
     child: Option<Child>,
 }
 
 impl Process {
     /// One that does not run yet; it will log to the end of `log`.
     pub(super) const fn new(program: PathBuf, arguments: Vec<String>, log: PathBuf) -> Self {
-        Self { program, arguments, log, child: None }
+        Self { program, arguments, log, variables: Vec::new(), child: None }
+    }
+
+    /// Gives it a variable of the environment, from its next start on.
+    pub(super) fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts it, unless it runs.
@@ -42,7 +48,12 @@ impl Process {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(&self.program);
         // Its input ends when this program does, however that ends; then it ends as well.
-        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+        command
+            .args(&self.arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log);
         // A Ctrl-C is for the program that started it, which ends it in order.
         self.child = Some(command.process_group(0).kill_on_drop(true).spawn()?);
         Ok(())

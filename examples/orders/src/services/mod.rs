@@ -14,6 +14,7 @@ pub mod shipping;
 
 use std::{error::Error, path::Path};
 
+use annalist_service::Telemetry;
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
@@ -38,14 +39,28 @@ impl Serve {
     /// # Errors
     /// Whatever keeps it from starting, or from ending well.
     pub async fn run(self, dir: &Path) -> Result<(), Box<dyn Error>> {
-        match &self {
-            Self::Orders(options) => kit::run(orders::service(options, dir).await?, &options.common).await?,
-            Self::Inventory(options) => kit::run(inventory::service(options, dir)?, &options.common).await?,
-            Self::Payments(options) => kit::run(payments::service(options, dir)?, &options.common).await?,
-            Self::Shipping(options) => kit::run(shipping::service(options, dir)?, &options.common).await?,
-            Self::Provider(options) => kit::run(provider::service(options, dir)?, &options.common).await?,
+        // Before the service itself is made: opening a store has something to tell.
+        let telemetry = Telemetry::of(self.name()).start()?;
+        let (service, common) = match &self {
+            Self::Orders(options) => (orders::service(options, dir).await?, &options.common),
+            Self::Inventory(options) => (inventory::service(options, dir)?, &options.common),
+            Self::Payments(options) => (payments::service(options, dir)?, &options.common),
+            Self::Shipping(options) => (shipping::service(options, dir)?, &options.common),
+            Self::Provider(options) => (provider::service(options, dir)?, &options.common),
+        };
+        Ok(kit::run(service.telemetry(telemetry), common).await?)
+    }
+
+    /// The name of the service.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Orders(_) => orders::NAME,
+            Self::Inventory(_) => inventory::NAME,
+            Self::Payments(_) => payments::NAME,
+            Self::Shipping(_) => shipping::NAME,
+            Self::Provider(_) => provider::NAME,
         }
-        Ok(())
     }
 }
 

@@ -24,7 +24,13 @@ impl Shop {
     /// A new one, whose processes are all ready.
     pub async fn start(card_max: Cents, parcel_max: u32) -> Self {
         let mut shop = Self::prepare(card_max, parcel_max);
-        let Self { fleet, .. } = &mut shop;
+        shop.start_all().await;
+        shop
+    }
+
+    /// Starts what was prepared, and waits until all are ready.
+    pub async fn start_all(&mut self) {
+        let Self { fleet, .. } = self;
         fleet.start_broker().await.unwrap();
         for name in orders::fleet::ALL {
             fleet.start_service(name).unwrap();
@@ -32,7 +38,6 @@ impl Shop {
         for name in orders::fleet::ALL {
             fleet.ready(name).await.unwrap();
         }
-        shop
     }
 
     /// One of which nothing runs yet.

@@ -6,7 +6,7 @@ use std::{
 use serde_json::Value;
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::*;
+use crate::telemetry::JsonLines;
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
