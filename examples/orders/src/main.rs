@@ -13,7 +13,7 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 use orders::{
     run::{self, Ended},
-    services::Serve,
+    services::{self, Serve},
     shop::Nats,
 };
 use tokio::{
@@ -40,6 +40,8 @@ struct Args {
 enum Command {
     #[command(flatten)]
     Job(Job),
+    /// What each service may do at the broker: the accounts of nats-server's configuration
+    Permissions,
     /// Be one of the services of the shop
     #[command(subcommand)]
     Serve(Serve),
@@ -114,6 +116,7 @@ enum Switch {
 async fn main() -> ExitCode {
     let Args { dir, command } = Args::parse();
     let ended = match command {
+        Command::Permissions => print_permissions(),
         Command::Serve(service) => service.run(&dir).await.map(|()| Ended::Done),
         Command::Job(job) => run_job(&dir, job).await,
     };
@@ -133,6 +136,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn print_permissions() -> Result<Ended, Box<dyn Error>> {
+    io::stdout().write_all(services::permissions()?.as_bytes())?;
+    Ok(Ended::Done)
 }
 
 async fn run_job(dir: &Path, job: Job) -> Result<Ended, Box<dyn Error>> {

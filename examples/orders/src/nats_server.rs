@@ -152,7 +152,8 @@ fn command(binary: &Path, dir: &Path, port: Option<u16>, lock: File) -> Command 
 }
 
 /// `NATS_SERVER`, or `.tools/nats-server` here or in a directory above, or one on the `PATH`.
-fn find_binary() -> Option<PathBuf> {
+#[must_use]
+pub fn find_binary() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("NATS_SERVER") {
         return Some(named.into());
     }

@@ -120,7 +120,7 @@ fn read(name: &str) -> String {
 fn selectors(expression: &str) -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
     for (at, _) in expression.match_indices("annalist_") {
-        let rest = &expression[at..];
+        let (_, rest) = expression.split_at(at);
         let end = rest.find(|char: char| !char.is_ascii_alphanumeric() && char != '_').unwrap_or(rest.len());
         let (metric, behind) = rest.split_at(end);
         let inside = behind.strip_prefix('{').and_then(|inside| inside.split('}').next()).unwrap_or_default();

@@ -112,7 +112,7 @@ impl Receiver {
 }
 
 async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    assert_eq!(headers["content-type"], "application/x-protobuf");
+    assert_eq!(headers.get("content-type").unwrap(), "application/x-protobuf");
     let request = ExportTraceServiceRequest::decode(body).unwrap();
     let mut spans = receiver.0.lock().unwrap();
     for of_resource in request.resource_spans {

@@ -97,7 +97,7 @@ fn the_fulfilment_is_drawn_as_it_is() {
 #[tokio::test]
 async fn the_services_are_drawn_as_they_are() {
     let dir = tempfile::tempdir().unwrap();
-    let common = kit::Options { listen: None, nats: "nats://localhost".to_owned(), attached: false };
+    let common = kit::Options::default();
     let clients = Clients::default();
     let provider = payments::provider_client(&clients, "http://localhost").unwrap();
     let tracking = Sqlite::open::<Tracking>(dir.path(), Tracking::TABLES).await.unwrap();

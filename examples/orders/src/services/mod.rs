@@ -14,6 +14,7 @@ pub mod shipping;
 
 use std::{error::Error, path::Path};
 
+use annalist_nats::Permissions;
 use annalist_service::Telemetry;
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,21 @@ impl Serve {
             Self::Provider(_) => provider::NAME,
         }
     }
+}
+
+/// What each service may do at the broker: a part of the configuration of nats-server.
+///
+/// # Errors
+/// Which name cannot be used, and why.
+pub fn permissions() -> Result<String, String> {
+    let options = kit::Options::default();
+    let services = [
+        options.permissions(inventory::TELLS, &[inventory::HEARS])?,
+        options.permissions(orders::TELLS, &orders::HEARS)?,
+        options.permissions(payments::TELLS, &[payments::HEARS])?,
+        options.permissions(shipping::TELLS, &[shipping::HEARS])?,
+    ];
+    Ok(Permissions::account("shop", &services))
 }
 
 /// Never: what a service is asked it answers, also with a no; and the answer is recorded, so that it can be published.

@@ -10,16 +10,21 @@ use super::answers::{AnswerRelease, AnswerReservation};
 use crate::{
     contracts::{InventoryPublic, ToInventory, streams},
     fulfilment::{Shelf, Stock, StockEvent},
-    services::kit::{Options, number},
+    services::kit::{Hears, Options, Tells, number},
 };
 
 /// The service.
 pub const NAME: &str = "inventory";
+/// Where it tells.
+pub const TELLS: Tells = Tells { service: NAME, stream: streams::INVENTORY };
+/// What is asked of it.
+pub const HEARS: Hears =
+    Hears { inbox: "inventory-orders", stream: streams::ORDERS, subjects: "ev.orders.inventory.>" };
 
 /// Requests of the orders service. Those for one shelf are handled one after the other: side by side they would get in each
 /// other's way at its stream.
 pub(super) fn inbox(options: &Options) -> Inbox {
-    options.inbox(NAME, "inventory-orders", streams::ORDERS, "ev.orders.inventory.>").key(shelf).on(requests)
+    options.inbox(NAME, HEARS).key(shelf).on(requests)
 }
 
 fn shelf(message: &Incoming) -> String {

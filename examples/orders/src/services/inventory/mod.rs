@@ -15,12 +15,12 @@ use annalist_service::{ApiVersion, Service};
 
 pub use answers::{AnswerRelease, AnswerReservation};
 pub use http::{Delivery, Reservation};
-pub use messages::NAME;
+pub use messages::{HEARS, NAME, TELLS};
 pub use view::{InventoryTotals, RESERVED, Shelves, TOTALS};
 
 use super::kit::{self, ServeError};
 use crate::{
-    contracts::{InventoryPublic, streams},
+    contracts::InventoryPublic,
     fulfilment::{Deliver, Stock},
     integration::public_types,
 };
@@ -34,7 +34,7 @@ pub struct Options {
 
 /// What it consists of.
 pub fn wiring(store: Store, options: &kit::Options) -> AppBuilder {
-    let outbox = options.publisher(streams::INVENTORY).map(messages::public);
+    let outbox = options.publisher(messages::TELLS).map(messages::public);
     let outbox = public_types::<InventoryPublic>().into_iter().fold(outbox, annalist::outbox::Outbox::publishes);
     App::open(store)
         .command::<Stock, Deliver>()

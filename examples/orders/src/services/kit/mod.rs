@@ -15,7 +15,7 @@ use annalist::{
     OpenError, Store,
     inbox::{HandleError, Inbox, InboxOptions},
 };
-use annalist_nats::{Jetstream, JetstreamConsumer};
+use annalist_nats::{Jetstream, JetstreamConsumer, JetstreamOptions, Permissions};
 use annalist_service::{Problem, Service, ServiceError, outbound::BuildError};
 use axum::http::StatusCode;
 use signal_hook::consts::SIGTERM;
@@ -44,9 +44,38 @@ pub struct Options {
     /// The NATS server; it may come and go
     #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
     pub nats: String,
+    /// On how many servers of the broker each message lies, of streams that are made
+    #[arg(long, env = "NATS_REPLICAS", default_value_t = 1)]
+    pub nats_replicas: usize,
     /// End, in order, when the standard input does: for a program that starts services, so that none outlives it
     #[arg(long)]
     pub attached: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { listen: None, nats: "nats://127.0.0.1:4222".to_owned(), nats_replicas: 1, attached: false }
+    }
+}
+
+/// Where a service tells others what happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Tells {
+    /// Who tells.
+    pub service: &'static str,
+    /// Its stream at the broker, which nobody else publishes to.
+    pub stream: &'static str,
+}
+
+/// What a service hears from another.
+#[derive(Clone, Copy, Debug)]
+pub struct Hears {
+    /// Its inbox.
+    pub inbox: &'static str,
+    /// The stream of the other.
+    pub stream: &'static str,
+    /// What it wants of that.
+    pub subjects: &'static str,
 }
 
 /// Why a service is not made.
@@ -80,19 +109,47 @@ impl Options {
         self.listen.unwrap_or_else(|| ([127, 0, 0, 1], port).into())
     }
 
-    /// Publishes to the stream of a service.
+    /// Publishes what a service tells to its stream.
     #[must_use]
-    pub fn publisher(&self, stream: &str) -> Jetstream {
-        Jetstream::at(self.nats.clone()).stream(stream)
+    pub fn publisher(&self, told: Tells) -> Jetstream {
+        Jetstream::at(self.nats.clone()).stream(told.stream).options(self.jetstream(told.service))
     }
 
-    /// An inbox of what another service publishes under these subjects of its stream.
-    pub fn inbox(&self, service: &str, name: &'static str, stream: &str, subjects: &str) -> Inbox {
-        let consumer = JetstreamConsumer::at(self.nats.clone()).stream(stream).filter(subjects).context(service);
+    /// Consumes what a service hears.
+    #[must_use]
+    pub fn consumer(&self, service: &str, heard: Hears) -> JetstreamConsumer {
+        let consumer = JetstreamConsumer::at(self.nats.clone()).stream(heard.stream).filter(heard.subjects);
+        consumer.context(service).options(self.jetstream(service))
+    }
+
+    /// An inbox of what a service hears.
+    pub fn inbox(&self, service: &str, heard: Hears) -> Inbox {
         let mut options = InboxOptions::default();
         (options.handlers_max, options.in_flight_max) = (HANDLERS_MAX, IN_FLIGHT_MAX);
         options.backoff_max = BACKOFF_MAX;
-        Inbox::named(name).from(consumer).options(options)
+        Inbox::named(heard.inbox).from(self.consumer(service, heard)).options(options)
+    }
+
+    /// What each of them sees of the broker's answers is its own.
+    fn jetstream(&self, service: &str) -> JetstreamOptions {
+        let mut options = JetstreamOptions::default();
+        options.replicas = self.nats_replicas;
+        options.reply_prefix = Some(format!("_INBOX_{service}"));
+        options
+    }
+
+    /// What a service may do at the broker: tell what it tells, hear what it hears, and nothing else. Its password is taken
+    /// from the environment of the server.
+    ///
+    /// # Errors
+    /// Which name cannot be used, and why.
+    pub fn permissions(&self, told: Tells, heard: &[Hears]) -> Result<Permissions, String> {
+        let password = format!("${}_PASSWORD", told.service.to_uppercase());
+        let mut permissions = Permissions::of(told.service, password).publisher(&self.publisher(told));
+        for heard in heard {
+            permissions = permissions.consumer(heard.inbox, &self.consumer(told.service, *heard))?;
+        }
+        Ok(permissions)
     }
 }
 

@@ -9,20 +9,25 @@ use annalist::{
 use super::errand::{Errand, ErrandEvent, Note, Request, Said, Topic};
 use crate::{
     contracts::{InventoryPublic, PaymentsPublic, ShippingPublic, ToInventory, ToPayments, ToShipping, streams},
-    services::kit::{Options, number},
+    services::kit::{Hears, Options, Tells, number},
 };
 
 /// The service.
 pub const NAME: &str = "orders";
 
+/// Where it tells.
+pub const TELLS: Tells = Tells { service: NAME, stream: streams::ORDERS };
+/// What the other three answer.
+pub const HEARS: [Hears; 3] = [
+    Hears { inbox: "orders-inventory", stream: streams::INVENTORY, subjects: "ev.inventory.>" },
+    Hears { inbox: "orders-payments", stream: streams::PAYMENTS, subjects: "ev.payments.>" },
+    Hears { inbox: "orders-shipping", stream: streams::SHIPPING, subjects: "ev.shipping.>" },
+];
+
 /// What the other three answer.
 pub(super) fn inboxes(options: &Options) -> [Inbox; 3] {
-    let inbox = |name, stream, subjects| options.inbox(NAME, name, stream, subjects);
-    [
-        inbox("orders-inventory", streams::INVENTORY, "ev.inventory.>").on(inventory),
-        inbox("orders-payments", streams::PAYMENTS, "ev.payments.>").on(payments),
-        inbox("orders-shipping", streams::SHIPPING, "ev.shipping.>").on(shipping),
-    ]
+    let [from_inventory, from_payments, from_shipping] = HEARS.map(|heard| options.inbox(NAME, heard));
+    [from_inventory.on(inventory), from_payments.on(payments), from_shipping.on(shipping)]
 }
 
 async fn inventory(received: Received<InventoryPublic>, cx: InboxContext) -> Result<(), HandleError> {

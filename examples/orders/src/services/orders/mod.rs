@@ -17,13 +17,13 @@ use annalist_sql::Sqlite;
 
 pub use errand::{Ask, Errand, ErrandEvent, Note, Request, Said, Topic};
 pub use http::PlaceOrder;
-pub use messages::NAME;
+pub use messages::{HEARS, NAME, TELLS};
 pub use purchase::{OrdersEvent, Purchase};
 pub use tracking::{OrderStatus, OrdersTotals, Tracking};
 
 use super::kit::{self, ServeError};
 use crate::{
-    contracts::{OrdersPublic, ToInventory, ToPayments, ToShipping, streams},
+    contracts::{OrdersPublic, ToInventory, ToPayments, ToShipping},
     domain::{OrdersOfCustomer, PlaceInTurn},
     integration::{public_events, public_types},
 };
@@ -37,7 +37,7 @@ pub struct Options {
 
 /// What it consists of.
 pub fn wiring(store: Store, options: &kit::Options, tracking: Sqlite) -> AppBuilder {
-    let publisher = options.publisher(streams::ORDERS).subject(messages::subject);
+    let publisher = options.publisher(messages::TELLS).subject(messages::subject);
     let outbox = Outbox::new(publisher).map_events(public_events).map_events(messages::requests);
     let types = [
         public_types::<OrdersPublic>(),

@@ -15,15 +15,19 @@ use crate::{
     contracts::{PaymentsPublic, ToPayments, streams},
     domain::Cents,
     fulfilment::{Payment, PaymentEvent},
-    services::kit::{Options, number},
+    services::kit::{Hears, Options, Tells, number},
 };
 
 /// The service.
 pub const NAME: &str = "payments";
+/// Where it tells.
+pub const TELLS: Tells = Tells { service: NAME, stream: streams::PAYMENTS };
+/// What is asked of it.
+pub const HEARS: Hears = Hears { inbox: "payments-orders", stream: streams::ORDERS, subjects: "ev.orders.payments.>" };
 
 /// Requests of the orders service.
 pub(super) fn inbox(options: &Options, provider: OutboundClient) -> Inbox {
-    let inbox = options.inbox(NAME, "payments-orders", streams::ORDERS, "ev.orders.payments.>");
+    let inbox = options.inbox(NAME, HEARS);
     inbox.on(move |received, cx: InboxContext| {
         // The calls to the provider belong to the request that the message belongs to.
         let message = cx.message();

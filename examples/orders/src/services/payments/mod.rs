@@ -19,16 +19,12 @@ use annalist_service::{
 
 pub use answers::{AnswerCharge, AnswerRefund, Owed, Verdict};
 pub use http::PaymentStatus;
-pub use messages::NAME;
+pub use messages::{HEARS, NAME, TELLS};
 pub use provider::provider_client;
 pub use view::{PAYMENTS, PaymentTotals, TOTALS, Takings};
 
 use super::kit::{self, ServeError};
-use crate::{
-    contracts::{PaymentsPublic, streams},
-    fulfilment::Payment,
-    integration::public_types,
-};
+use crate::{contracts::PaymentsPublic, fulfilment::Payment, integration::public_types};
 
 /// How it is started.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,7 +38,7 @@ pub struct Options {
 
 /// What it consists of.
 pub fn wiring(store: Store, options: &kit::Options, provider: OutboundClient) -> AppBuilder {
-    let outbox = options.publisher(streams::PAYMENTS).map(messages::public);
+    let outbox = options.publisher(messages::TELLS).map(messages::public);
     App::open(store)
         .command::<Payment, Owed>()
         .command::<Payment, AnswerCharge>()

@@ -10,15 +10,19 @@ use super::answers::{AnswerCancellation, AnswerShipment};
 use crate::{
     contracts::{ShippingPublic, ToShipping, streams},
     fulfilment::{Shipment, ShipmentEvent},
-    services::kit::{Options, number},
+    services::kit::{Hears, Options, Tells, number},
 };
 
 /// The service.
 pub const NAME: &str = "shipping";
+/// Where it tells.
+pub const TELLS: Tells = Tells { service: NAME, stream: streams::SHIPPING };
+/// What is asked of it.
+pub const HEARS: Hears = Hears { inbox: "shipping-orders", stream: streams::ORDERS, subjects: "ev.orders.shipping.>" };
 
 /// Requests of the orders service.
 pub(super) fn inbox(options: &Options, cds_max: u32) -> Inbox {
-    let inbox = options.inbox(NAME, "shipping-orders", streams::ORDERS, "ev.orders.shipping.>");
+    let inbox = options.inbox(NAME, HEARS);
     inbox.on(move |received, cx| requests(received, cx, cds_max))
 }
 

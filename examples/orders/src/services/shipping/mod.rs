@@ -15,15 +15,11 @@ use annalist_service::{ApiVersion, Service};
 
 pub use answers::{AnswerCancellation, AnswerShipment};
 pub use http::ShipmentStatus;
-pub use messages::NAME;
+pub use messages::{HEARS, NAME, TELLS};
 pub use view::{Parcels, SHIPMENTS, ShippingTotals, TOTALS};
 
 use super::kit::{self, ServeError};
-use crate::{
-    contracts::{ShippingPublic, streams},
-    fulfilment::Shipment,
-    integration::public_types,
-};
+use crate::{contracts::ShippingPublic, fulfilment::Shipment, integration::public_types};
 
 /// How it is started.
 #[derive(Clone, Debug, clap::Args)]
@@ -37,7 +33,7 @@ pub struct Options {
 
 /// What it consists of.
 pub fn wiring(store: Store, options: &kit::Options, parcel_max: u32) -> AppBuilder {
-    let outbox = options.publisher(streams::SHIPPING).map(messages::public);
+    let outbox = options.publisher(messages::TELLS).map(messages::public);
     App::open(store)
         .command::<Shipment, AnswerShipment>()
         .command::<Shipment, AnswerCancellation>()
