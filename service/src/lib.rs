@@ -30,6 +30,8 @@ mod health;
 
 mod version;
 
+pub mod architecture;
+
 mod service;
 
 pub use breaker::{

@@ -106,6 +106,9 @@ pub(crate) const CONSUMERS_STOP_MAX: Duration = Duration::from_secs(5);
 /// those who wait for it. All in all a shutdown fits into the 30 s of grace that Kubernetes gives.
 pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(5);
 
+/// What a service that others wait for must promise: slower ones are asked by messages.
+pub(crate) const SYNC_SLA_MAX: Duration = Duration::from_millis(100);
+
 /// How long one batch of spans may take to be sent, unless `OTEL_EXPORTER_OTLP_TIMEOUT` says otherwise: what the
 /// specification has.
 pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);

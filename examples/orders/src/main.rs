@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     fmt::Write as _,
+    fs,
     io::{self, IsTerminal, Write},
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -40,6 +41,8 @@ struct Args {
 enum Command {
     #[command(flatten)]
     Job(Job),
+    /// What the services are made of together, and who speaks to whom, as a document
+    Architecture,
     /// What each service may do at the broker: the accounts of nats-server's configuration
     Permissions,
     /// Be one of the services of the shop
@@ -116,6 +119,7 @@ enum Switch {
 async fn main() -> ExitCode {
     let Args { dir, command } = Args::parse();
     let ended = match command {
+        Command::Architecture => print_architecture(&dir).await,
         Command::Permissions => print_permissions(),
         Command::Serve(service) => service.run(&dir).await.map(|()| Ended::Done),
         Command::Job(job) => run_job(&dir, job).await,
@@ -136,6 +140,19 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn print_architecture(dir: &Path) -> Result<Ended, Box<dyn Error>> {
+    // A view that is only described is opened all the same.
+    let views = dir.join("architecture");
+    let architecture = services::architecture(&views).await?;
+    fs::remove_dir_all(&views)?;
+    let told = architecture.document(services::TITLE).map_err(|flaws| {
+        let flaws: Vec<_> = flaws.iter().map(ToString::to_string).collect();
+        format!("the services must not be put together so:\n{}", flaws.join("\n"))
+    })?;
+    io::stdout().write_all(told.as_bytes())?;
+    Ok(Ended::Done)
 }
 
 fn print_permissions() -> Result<Ended, Box<dyn Error>> {

@@ -158,7 +158,7 @@ async fn an_order_is_followed_by_parents_and_links_through_all_processes() {
     assert_eq!((request.field("method"), request.field("status")), (Some("POST".to_owned()), Some("202".to_owned())));
     assert_eq!(request.field("traceparent"), None, "it is the parent, and no attribute");
     let placed = received.one("orders", "annalist.command", |span| span.is_child_of(&request));
-    assert_eq!(placed.field("command").as_deref(), Some("place-order"));
+    assert_eq!(placed.field("command").as_deref(), Some("place-order-in-turn"));
     let append = received.one("orders", "annalist.append", |span| span.is_child_of(&placed));
     assert_eq!(append.field("position"), placed.field("position"));
 

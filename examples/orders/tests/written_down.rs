@@ -113,6 +113,13 @@ async fn the_services_are_drawn_as_they_are() {
     }
 }
 
+#[tokio::test]
+async fn the_architecture_is_written_down_and_has_no_flaws() {
+    let dir = tempfile::tempdir().unwrap();
+    let architecture = services::architecture(dir.path()).await.unwrap();
+    architecture.check(services::TITLE, format!("{FOLDER}/docs/architecture.md"));
+}
+
 #[test]
 fn the_wiring_is_drawn_as_it_is() {
     let wiring = shop::wiring(Store::memory(), Some("nats://localhost"));

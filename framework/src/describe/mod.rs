@@ -148,6 +148,27 @@ impl Description {
         self.consumers.iter().filter(move |((own, _), _)| *own == kind).map(|((_, name), consumer)| (*name, consumer))
     }
 
+    /// The categories of the streams that its commands record in.
+    #[must_use]
+    pub fn categories(&self) -> BTreeSet<&'static str> {
+        self.aggregates.values().chain(self.scopes.values()).flatten().copied().collect()
+    }
+
+    /// The names of who follows the log: `projection`, `saga` or `workflow`.
+    pub fn consumers(&self, kind: &'static str) -> impl Iterator<Item = &'static str> {
+        self.of_kind(kind).map(|(name, _)| name)
+    }
+
+    /// The outboxes: where to, and which integration events, `name.vN`.
+    pub fn outboxes(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
+        self.outboxes.iter().map(|(destination, published)| (destination.as_str(), &published.types))
+    }
+
+    /// The inboxes: their names, where from, and which integration events, `name.vN`.
+    pub fn inboxes(&self) -> impl Iterator<Item = (&'static str, &str, &BTreeSet<String>)> {
+        self.inboxes.iter().map(|(name, consumed)| (*name, consumed.source.as_str(), &consumed.types))
+    }
+
     /// Tables: commands, scopes, events with their fields and tags, consumers with what they follow, steps of workflows.
     #[must_use]
     pub fn markdown(&self) -> String {

@@ -57,6 +57,15 @@ pub(crate) fn check_text(path: &Path, expected: &str, mode: Mode) -> Result<(), 
     Err(format!("{} {what}\nWrite it with `{UPDATE}`, and commit it.", path.display()))
 }
 
+/// In a test: compares a document that is written from code, at `path`, with what the code says now; with
+/// `ANNALIST_LOCK=update` in the environment it writes it.
+///
+/// # Errors
+/// What is different, or why it cannot be read or written.
+pub fn check_document(path: &Path, expected: &str) -> Result<(), String> {
+    check_text(path, expected, Mode::from_env())
+}
+
 fn first_difference(found: &str, expected: &str) -> String {
     let (mut found, mut expected) = (found.lines(), expected.lines());
     let mut line = 1;

@@ -51,4 +51,5 @@ mod tests;
 
 pub use crate::event::{EventSchema, FieldSchema, PayloadSchema};
 pub use check::{EventsLock, lock};
+pub use file::check_document;
 pub(crate) use file::{Mode, check_text};

@@ -1,6 +1,6 @@
 //! When a breaker opens, and how it closes again.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
@@ -77,11 +77,44 @@ impl BreakerPolicy {
         Self { probes: probes.max(1), ..self }
     }
 
+    /// Whether it ever opens.
+    pub(crate) fn opens(&self) -> bool {
+        match self.trip {
+            Trip::Consecutive(failures) => failures < u32::MAX,
+            Trip::Rate(_) => true,
+        }
+    }
+
     /// From which duration on a call is slow; `None` when slowness does not matter.
     pub(super) const fn slow_after(&self) -> Option<Duration> {
         match self.trip {
             Trip::Rate(RatePolicy { slow: Some(slow), .. }) => Some(slow.after),
             Trip::Rate(_) | Trip::Consecutive(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for BreakerPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.trip {
+            Trip::Consecutive(failures) => write!(f, "opens after {failures} failures in a row")?,
+            Trip::Rate(RatePolicy { window, calls_min, failure_rate, slow }) => {
+                let percent = failure_rate * 100.0;
+                write!(f, "opens when {percent:.0} % of {window}, {calls_min} at least, have failed")?;
+                if let Some(Slow { after, rate }) = slow {
+                    write!(f, ", or {:.0} % took {after:?}", rate * 100.0)?;
+                }
+            }
+        }
+        write!(f, ", for {:?}, then asks by {}", self.open_for, self.probes)
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Calls(calls) => write!(f, "the last {calls} calls"),
+            Self::Time(time) => write!(f, "the calls of the last {time:?}"),
         }
     }
 }

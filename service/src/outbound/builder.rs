@@ -1,6 +1,6 @@
 //! How a client is made: every question about its dependency must be answered.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
@@ -80,6 +80,7 @@ struct Basics {
     clients: Clients,
     name: String,
     base: Uri,
+    sla: Option<Duration>,
     /// Instead of HTTP.
     transport: Option<Transport>,
 }
@@ -107,7 +108,7 @@ pub enum BuildError {
 impl ClientBuilder {
     pub(super) fn new(clients: Clients, name: String, base: Uri) -> Self {
         Self {
-            basics: Basics { clients, name, base, transport: None },
+            basics: Basics { clients, name, base, sla: None, transport: None },
             timeouts: NoTimeout,
             retries: NoRetryBudget,
             breaker: NoBreaker,
@@ -165,6 +166,13 @@ impl<T, R, B, K, F> ClientBuilder<T, R, B, K, F> {
         }
     }
 
+    /// Within which time the dependency promises to answer, 99 of 100 times. It changes nothing of the calls; an
+    /// [`Architecture`](crate::architecture::Architecture) refuses to wait for anybody who does not promise 100 ms.
+    pub fn sla(self, sla: Duration) -> Self {
+        let basics = Basics { sla: Some(sla), ..self.basics };
+        Self { basics, ..self }
+    }
+
     /// Carries calls in another way than by HTTP: for tests.
     pub fn transport<S>(self, service: S) -> Self
     where
@@ -188,7 +196,7 @@ impl<T, R, B, K, F> ClientBuilder<T, R, B, K, F> {
         F: Settled<Fallback>,
     {
         let Self { basics, timeouts, retries, breaker, bulkhead, fallback } = self;
-        let Basics { clients, name, base, transport: given } = basics;
+        let Basics { clients, name, base, sla, transport: given } = basics;
         if !matches!(base.scheme_str(), Some("http" | "https")) || base.query().is_some() {
             return Err(BuildError::Base { base: base.to_string() });
         }
@@ -212,7 +220,7 @@ impl<T, R, B, K, F> ClientBuilder<T, R, B, K, F> {
             .service(Attempts { transport, timeout: timeouts.attempt, env });
         let budget = Arc::new(retries.open());
         let stack = BoxCloneSyncService::new(stack);
-        let parts = Parts { name, base, timeouts, retries, policy, bulkhead, fallback, budget, breaker, stack };
+        let parts = Parts { name, base, sla, timeouts, retries, policy, bulkhead, fallback, budget, breaker, stack };
         clients.enter(parts)
     }
 }

@@ -1,6 +1,6 @@
 //! Calls to a dependency.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
@@ -28,6 +28,7 @@ use crate::{
 pub(super) struct Parts {
     pub(super) name: String,
     pub(super) base: Uri,
+    pub(super) sla: Option<Duration>,
     pub(super) timeouts: Timeouts,
     pub(super) retries: RetryBudget,
     pub(super) policy: BreakerPolicy,

@@ -81,6 +81,8 @@ pub struct ClientDescription {
     pub name: String,
     /// Where it is.
     pub base: String,
+    /// Within which time the dependency promises to answer.
+    pub sla: Option<Duration>,
     /// How long an attempt and a call may take.
     pub timeouts: Timeouts,
     /// How often calls are tried again.
@@ -126,10 +128,11 @@ impl Clients {
     #[must_use]
     pub fn describe(&self) -> Vec<ClientDescription> {
         let describe = |parts: &Arc<Parts>| {
-            let Parts { name, base, timeouts, retries, policy, bulkhead, fallback, .. } = &**parts;
+            let Parts { name, base, sla, timeouts, retries, policy, bulkhead, fallback, .. } = &**parts;
             ClientDescription {
                 name: name.clone(),
                 base: base.to_string(),
+                sla: *sla,
                 timeouts: *timeouts,
                 retry_budget: *retries,
                 breaker: *policy,

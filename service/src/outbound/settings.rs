@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use http::{Method, Uri};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use tower::retry::budget::TpsBudget;
 
 use super::{Answer, CallError};
@@ -15,8 +16,8 @@ use crate::limits::{
 /// How long a call may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Timeouts {
-    pub(super) attempt: Duration,
-    pub(super) total: Duration,
+    pub(crate) attempt: Duration,
+    pub(crate) total: Duration,
 }
 
 impl Timeouts {
@@ -44,9 +45,9 @@ impl From<Duration> for Timeouts {
 /// part of them. Only what may be repeated is: calls with a safe method, or with an `Idempotency-Key`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct RetryBudget {
-    pub(super) attempts_max: u32,
-    pub(super) percent: u32,
-    pub(super) per_second_min: u32,
+    pub(crate) attempts_max: u32,
+    pub(crate) percent: u32,
+    pub(crate) per_second_min: u32,
     pub(super) pause_first: Duration,
     pub(super) pause_max: Duration,
 }
@@ -105,14 +106,15 @@ impl Default for RetryBudget {
 /// those who need it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Bulkhead {
-    pub(super) calls_max: usize,
+    pub(crate) calls_max: usize,
 }
 
 impl Bulkhead {
     /// So many.
     #[must_use]
     pub fn new(calls_max: usize) -> Self {
-        Self { calls_max: calls_max.max(1) }
+        // More than a semaphore can count is as good as no bound.
+        Self { calls_max: calls_max.clamp(1, Semaphore::MAX_PERMITS) }
     }
 }
 

@@ -29,6 +29,7 @@ use running::{Consumers, Server};
 pub use running::{Running, Stop};
 
 use crate::{
+    architecture::{PROBES, ServiceDescription},
     health::{Probes, Pulse},
     inbound::{Gate, InboundOptions, Operation, operations},
     limits::VIEW_LAG_MAX,
@@ -201,6 +202,19 @@ impl Service {
     /// Takes time and ids from elsewhere than the system. The app has its own: give it the same.
     pub fn with_env(self, env: impl Env) -> Self {
         Self { env: Arc::new(env), ..self }
+    }
+
+    /// What it is made of, as it is put together so far: for an [`Architecture`](crate::architecture::Architecture).
+    /// Nothing need be started.
+    #[must_use]
+    pub fn describe(&self) -> ServiceDescription {
+        let mut description = ServiceDescription::new(&self.name).app(&self.app.describe());
+        description.calls = self.clients.describe();
+        description.probes = PROBES.map(str::to_owned).into();
+        description.request_timeout = self.inbound.timeout;
+        description.ending = self.ending.all();
+        description.lag_max = self.lag_max;
+        description
     }
 
     /// Starts it and returns: for tests, and for programs with signals of their own.

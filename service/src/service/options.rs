@@ -35,3 +35,12 @@ impl Default for ShutdownOptions {
         }
     }
 }
+
+impl ShutdownOptions {
+    /// How long all steps together may take.
+    #[must_use]
+    pub fn all(&self) -> Duration {
+        let Self { unready_pause, drain_max, consumers_max, flush_max, telemetry_max } = self;
+        *unready_pause + *drain_max + *consumers_max + *flush_max + *telemetry_max
+    }
+}

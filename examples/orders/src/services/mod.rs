@@ -14,10 +14,15 @@ pub mod shipping;
 
 use std::{error::Error, path::Path};
 
+use annalist::Store;
 use annalist_nats::Permissions;
-use annalist_service::Telemetry;
+use annalist_service::{Telemetry, architecture::Architecture};
+use annalist_sql::Sqlite;
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
+
+/// What the document of the architecture is called.
+pub const TITLE: &str = "The architecture of the shop";
 
 /// Which service to be.
 #[derive(Clone, Debug, Subcommand)]
@@ -78,6 +83,21 @@ pub fn permissions() -> Result<String, String> {
         options.permissions(shipping::TELLS, &[shipping::HEARS])?,
     ];
     Ok(Permissions::account("shop", &services))
+}
+
+/// What the four are made of together, as they are wired. The provider is somebody else.
+///
+/// # Errors
+/// When a view cannot be opened in `dir`, which is left with nothing of use.
+pub async fn architecture(dir: &Path) -> Result<Architecture, Box<dyn Error>> {
+    let (options, store) = (kit::Options::default(), Store::memory);
+    let tracking = Sqlite::open::<orders::Tracking>(dir, orders::Tracking::TABLES).await?;
+    Ok(Architecture::of([
+        orders::describe(store(), &options, tracking),
+        inventory::describe(store(), &options),
+        payments::describe(store(), &options, "http://provider:8080")?,
+        shipping::describe(store(), &options),
+    ]))
 }
 
 /// Never: what a service is asked it answers, also with a no; and the answer is recorded, so that it can be published.

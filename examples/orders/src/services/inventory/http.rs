@@ -36,11 +36,14 @@ pub struct Reservation {
 }
 
 pub(super) fn routes(app: App) -> Router {
+    api().routes(NAME, app)
+}
+
+pub(super) fn api() -> Api<App> {
     Api::new()
         .post("/shelves/{shelf}/deliveries", "CDs come in: `{\"cds\": 10}`", deliver)
         .get("/reservations/{order}", "What is set aside for an order", reservation)
         .get("/totals", "All shelves together", totals)
-        .routes(NAME, app)
 }
 
 async fn deliver(

@@ -11,7 +11,7 @@ mod tests;
 use std::path::Path;
 
 use annalist::{App, AppBuilder, Store};
-use annalist_service::{ApiVersion, Service};
+use annalist_service::{ApiVersion, Service, architecture::ServiceDescription};
 
 pub use answers::{AnswerRelease, AnswerReservation};
 pub use http::{Delivery, Reservation};
@@ -56,4 +56,12 @@ pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
         .version(ApiVersion::new("v1"), http::routes)
         .routes(kit::trace_routes(NAME))
         .listen(common.listen(8082)))
+}
+
+/// What it is made of, for the document of the architecture.
+#[must_use]
+pub fn describe(store: Store, options: &kit::Options) -> ServiceDescription {
+    let service = Service::new(NAME, wiring(store, options)).describe();
+    let service = service.purpose("keeps the CDs on their shelves, and sets them aside for orders");
+    service.store(kit::store_path(NAME)).routes(http::api().describe())
 }

@@ -1,5 +1,6 @@
 //! The HTTP API of a service and its `OpenAPI` document, made of the same list of routes: neither has what the other has not.
 
+use annalist_service::architecture::Route;
 use axum::{
     Json, Router,
     handler::Handler,
@@ -44,6 +45,21 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     #[must_use]
     pub fn around(self, layer: impl FnOnce(Router<S>) -> Router<S>) -> Self {
         Self { router: layer(self.router), ..self }
+    }
+
+    /// What can be asked.
+    #[must_use]
+    pub fn describe(&self) -> Vec<Route> {
+        let route = |path: &str, (method, operation): (&String, &Value)| Route {
+            method: method.to_uppercase(),
+            path: format!("/v1{path}"),
+            summary: operation.get("summary").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        };
+        let of_path = |(path, operations): (&String, &Value)| {
+            let operations = operations.as_object().into_iter().flatten();
+            operations.map(|operation| route(path, operation)).collect::<Vec<_>>()
+        };
+        self.paths.iter().flat_map(of_path).collect()
     }
 
     /// The router, and with it `/openapi.json`.

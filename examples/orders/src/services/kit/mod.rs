@@ -177,6 +177,12 @@ pub fn store(dir: &Path, service: &str) -> Result<Store, ServeError> {
     Store::embedded(&dir).map_err(|source| ServeError::Open { dir, source })
 }
 
+/// Where the store of a service lies, in the folder of the deployment.
+#[must_use]
+pub fn store_path(service: &str) -> String {
+    format!("/data/{service}/data")
+}
+
 /// The order that a message is about.
 ///
 /// # Errors

@@ -43,18 +43,21 @@ pub struct PlaceOrder {
 }
 
 #[derive(Clone)]
-struct Orders {
+pub(super) struct Orders {
     app: App,
     tracking: Sqlite,
 }
 
 pub(super) fn routes(app: App, tracking: Sqlite) -> Router {
+    api().routes(NAME, Orders { app, tracking })
+}
+
+pub(super) fn api() -> Api<Orders> {
     Api::new()
         .post("/orders", "Place an order; `/operations/{order}` says how it comes on", place)
         .get("/orders/{order}", "How an order stands, as all four services say", order)
         .get("/customers/{customer}/orders", "The first hundred orders of a customer", orders_of)
         .get("/totals", "All orders together", totals)
-        .routes(NAME, Orders { app, tracking })
 }
 
 async fn place(

@@ -12,7 +12,7 @@ mod tests;
 use std::path::Path;
 
 use annalist::{App, AppBuilder, Store, outbox::Outbox};
-use annalist_service::{ApiVersion, Service};
+use annalist_service::{ApiVersion, Service, architecture::ServiceDescription};
 use annalist_sql::Sqlite;
 
 pub use errand::{Ask, Errand, ErrandEvent, Note, Request, Said, Topic};
@@ -70,4 +70,13 @@ pub async fn service(options: &Options, dir: &Path) -> Result<Service, ServeErro
         .routes(kit::trace_routes(NAME))
         .operations(http::operation);
     Ok(service.listen(common.listen(8081)))
+}
+
+/// What it is made of, for the document of the architecture.
+#[must_use]
+pub fn describe(store: Store, options: &kit::Options, tracking: Sqlite) -> ServiceDescription {
+    let service = Service::new(NAME, wiring(store, options, tracking)).describe();
+    let service =
+        service.purpose("takes orders, sees each through stock, payment and parcel, and tells customers how it stands");
+    service.store(kit::store_path(NAME)).routes(http::api().describe())
 }

@@ -39,10 +39,15 @@ pub enum PaymentStatus {
 }
 
 pub(super) fn routes(app: App) -> Router {
-    Api::new()
-        .get("/payments/{order}", "What became of the payment for an order", payment)
-        .get("/totals", "All payments together", totals)
-        .routes(NAME, app)
+    api().routes(NAME, app)
+}
+
+pub(super) fn api() -> Api<App> {
+    Api::new().get("/payments/{order}", "What became of the payment for an order", payment).get(
+        "/totals",
+        "All payments together",
+        totals,
+    )
 }
 
 async fn payment(State(app): State<App>, Path(order): Path<u64>) -> Result<Json<PaymentStatus>, Problem> {

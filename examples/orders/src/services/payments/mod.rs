@@ -14,7 +14,8 @@ use std::path::Path;
 use annalist::{App, AppBuilder, Store, outbox::Outbox};
 use annalist_service::{
     ApiVersion, Service,
-    outbound::{Clients, OutboundClient},
+    architecture::ServiceDescription,
+    outbound::{BuildError, Clients, OutboundClient},
 };
 
 pub use answers::{AnswerCharge, AnswerRefund, Owed, Verdict};
@@ -59,4 +60,16 @@ pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
     let app = wiring(kit::store(dir, NAME)?, common, provider);
     let service = Service::new(NAME, app).version(ApiVersion::new("v1"), http::routes).routes(kit::trace_routes(NAME));
     Ok(service.clients(&clients).listen(common.listen(8083)))
+}
+
+/// What it is made of, for the document of the architecture.
+///
+/// # Errors
+/// [`BuildError`] when the provider cannot be where it is said to be.
+pub fn describe(store: Store, options: &kit::Options, provider: &str) -> Result<ServiceDescription, BuildError> {
+    let clients = Clients::default();
+    let provider = provider_client(&clients, provider)?;
+    let service = Service::new(NAME, wiring(store, options, provider)).clients(&clients).describe();
+    let service = service.purpose("takes the customers' money by way of the provider, and gives it back");
+    Ok(service.store(kit::store_path(NAME)).routes(http::api().describe()))
 }

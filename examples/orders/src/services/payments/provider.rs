@@ -18,6 +18,9 @@ use crate::{
 /// How long a call may take: longer than the provider needs when it is well, short enough that few wait for it when it is not.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
+/// What the provider promises.
+const SLA: Duration = Duration::from_millis(100);
+
 /// Calls under way at the same time.
 const CALLS_MAX: usize = 64;
 
@@ -31,6 +34,7 @@ const OPEN_FOR: Duration = Duration::from_secs(2);
 pub fn provider_client(clients: &Clients, base: &str) -> Result<OutboundClient, BuildError> {
     clients
         .client("provider", base)?
+        .sla(SLA)
         .timeout(TIMEOUT)
         .retry_budget(RetryBudget::default())
         .breaker(BreakerPolicy::default().open_for(OPEN_FOR))

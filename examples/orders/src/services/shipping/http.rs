@@ -36,10 +36,15 @@ pub enum ShipmentStatus {
 }
 
 pub(super) fn routes(app: App) -> Router {
-    Api::new()
-        .get("/shipments/{order}", "What became of the parcel of an order", shipment)
-        .get("/totals", "All parcels together", totals)
-        .routes(NAME, app)
+    api().routes(NAME, app)
+}
+
+pub(super) fn api() -> Api<App> {
+    Api::new().get("/shipments/{order}", "What became of the parcel of an order", shipment).get(
+        "/totals",
+        "All parcels together",
+        totals,
+    )
 }
 
 async fn shipment(State(app): State<App>, Path(order): Path<u64>) -> Result<Json<ShipmentStatus>, Problem> {

@@ -11,7 +11,7 @@ mod tests;
 use std::path::Path;
 
 use annalist::{App, AppBuilder, Store, outbox::Outbox};
-use annalist_service::{ApiVersion, Service};
+use annalist_service::{ApiVersion, Service, architecture::ServiceDescription};
 
 pub use answers::{AnswerCancellation, AnswerShipment};
 pub use http::ShipmentStatus;
@@ -53,4 +53,12 @@ pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
         .version(ApiVersion::new("v1"), http::routes)
         .routes(kit::trace_routes(NAME))
         .listen(common.listen(8084)))
+}
+
+/// What it is made of, for the document of the architecture.
+#[must_use]
+pub fn describe(store: Store, options: &kit::Options) -> ServiceDescription {
+    let service = Service::new(NAME, wiring(store, options, crate::fulfilment::PARCEL_CDS_MAX)).describe();
+    let service = service.purpose("has parcels fetched");
+    service.store(kit::store_path(NAME)).routes(http::api().describe())
 }
