@@ -2,7 +2,7 @@
 # Everything here is plain cargo underneath, with what the C++ part of the build needs put in the environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-services chaos rebuild test test-all torture verify bench peers deny fmt tools
+.PHONY: help run run-services chaos rebuild test test-all torture verify bench peers peer-servers deny fmt tools
 
 # RocksDB is fifteen minutes of C++; ccache makes the second build of it one minute. Cargo compiles it again when CC
 # changes, so use either these targets or the same two variables in your shell.
@@ -70,6 +70,10 @@ bench: tools ## measure the disk and the store; docs/performance.md says how to 
 # A package of its own, with its own lock file and target folder: nothing else compiles the peers.
 peers: tools ## measure it beside other stores (docs/peers.md); ARGS="append 64x1" for some rows, ARGS=--help for the rest
 	CARGO_TARGET_DIR="$(CURDIR)/target/peers" $(CARGO) run --release --manifest-path benches/peers/Cargo.toml -- $(ARGS)
+
+peer-servers: tools ## measure it as a server beside other servers (docs/peers.md); takes protoc 36.2 and the same ARGS
+	CARGO_TARGET_DIR="$(CURDIR)/target/peers" $(CARGO) build --release --features servers --manifest-path benches/peers/Cargo.toml
+	target/peers/release/peers server $(ARGS)
 
 deny: ## licences, sources and who may depend on what, if cargo-deny is installed
 	@if command -v cargo-deny >/dev/null 2>&1; then \

@@ -3,34 +3,44 @@
 //! The targets, `append`, `read` and `command`, are programs of their own that print Markdown tables:
 //! `cargo bench --package benches --bench append -- 64x1 256x1`.
 
-mod account;
 mod disk;
 mod events;
-mod forward;
 mod load;
 mod machine;
 mod settings;
-mod sql_view;
 mod streams;
 mod subject;
 mod table;
+
+#[cfg(feature = "framework")]
+mod account;
+#[cfg(feature = "framework")]
+mod forward;
+#[cfg(feature = "framework")]
+mod sql_view;
+#[cfg(feature = "framework")]
 mod view;
 mod walk;
 
-pub use account::{Account, AccountEvent, BALANCES, Balances, Deposit};
 pub use disk::{DiskFigures, measure_disk};
 pub use events::{EventSource, PAYLOAD_BYTES, Random};
-pub use forward::Forward;
 pub use load::{LOADS, Load, LoadFigures, fill, run_clients, run_load};
 pub use machine::{describe_machine, processor_time};
 pub use settings::{Folder, Settings};
+pub use streams::{Streams, read_streams, touch};
+pub use subject::Subject;
+pub use table::{Table, count, millis};
+
+#[cfg(feature = "framework")]
+pub use account::{Account, AccountEvent, BALANCES, Balances, Deposit};
+#[cfg(feature = "framework")]
+pub use forward::Forward;
+#[cfg(feature = "framework")]
 pub use sql_view::{
     ORDERS_COUNTED, ORDERS_TABLES, OrdersInPostgres, SPENDING_COUNTED, SPENDING_TABLES, SpendingInPostgres,
     SpendingInSqlite,
 };
-pub use streams::{Streams, read_streams, touch};
-pub use subject::Subject;
-pub use table::{Table, count, millis};
+#[cfg(feature = "framework")]
 pub use view::{EVENTS, OrderEvent, SPENT, Spending};
 pub use walk::Walk;
 

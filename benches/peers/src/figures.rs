@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::memory;
+
 /// The names of figures, as tables and files have them.
 pub(crate) const RATE: &str = "events/s";
 pub(crate) const P50: &str = "p50 ms";
@@ -15,6 +17,7 @@ pub(crate) const OPEN: &str = "open ms";
 pub(crate) const READY: &str = "first append ms";
 pub(crate) const SIZE: &str = "bytes/event";
 pub(crate) const PEAK: &str = "peak MiB";
+pub(crate) const OWN: &str = "own MiB";
 
 /// Figures by name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -38,6 +41,12 @@ impl Figures {
     pub(crate) fn with(mut self, name: &str, value: f64) -> Self {
         self.0.insert(name.to_owned(), value);
         self
+    }
+
+    /// These and what memory a process has.
+    #[must_use]
+    pub(crate) fn of_process(self, process: u32) -> Self {
+        self.with(PEAK, memory::peak_mib(process)).with(OWN, memory::own_mib(process))
     }
 
     /// The figure of this name, if it was measured.

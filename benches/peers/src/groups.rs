@@ -2,6 +2,8 @@
 
 use benches::{Failure, LOADS, Load, describe_machine};
 
+#[cfg(feature = "servers")]
+use crate::served::rows as server;
 use crate::{
     batch::How,
     figures::{Figures, OPEN, P50, P99, P999, PEAK, RATE, READS, READY, SIZE},
@@ -45,6 +47,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
         ("read", |settings| read(settings, "read", settings.read_events, None)),
         ("cold", |settings| read(settings, "cold", settings.cold_events, Some(settings.cold_bytes))),
         ("log", log),
+        ("server", server),
     ] {
         if settings.wants_group(group) {
             measure(settings)?;
@@ -86,36 +89,46 @@ fn condition(settings: &Settings) -> Result<(), Failure> {
 /// Measures in a fresh folder.
 fn once(settings: &Settings, peer: &str, work: Work) -> Result<Figures, Failure> {
     let folder = settings.folder(peer)?;
-    Place { peer, folder: folder.path(), group: None }.measure(work)
+    Place { peer, folder: folder.path(), group: None, served: false }.measure(work)
 }
 
 /// Folders with filled logs, one for each store that could fill it.
-struct Logs<'a>(Vec<(&'a str, Folder)>);
+pub(crate) struct Logs<'a> {
+    folders: Vec<(&'a str, Folder)>,
+    served: bool,
+}
 
 impl<'a> Logs<'a> {
     /// Fills them; what that took goes into the report.
-    fn fill(settings: &Settings, peers: &[&'a str], log: Log, events: u64, report: &mut Report) -> Self {
+    pub(crate) fn fill(
+        settings: &Settings,
+        peers: &[&'a str],
+        served: bool,
+        (log, events): (Log, u64),
+        report: &mut Report,
+    ) -> Self {
         let mut folders = Vec::new();
         let mut once = settings.clone();
         once.rounds = 1;
         report.row(&once, &format!("fill, {events} events"), peers, |peer| {
             let folder = settings.folder(peer)?;
-            let figures = Place { peer, folder: folder.path(), group: None }.measure(Work::Fill { log, events })?;
+            let place = Place { peer, folder: folder.path(), group: None, served };
+            let figures = place.measure(Work::Fill { log, events })?;
             #[expect(clippy::cast_precision_loss, reason = "figures for people")]
             let bytes = memory::disk_bytes(folder.path())? as f64 / events as f64;
             folders.push((peer, folder));
             Ok(figures.with(SIZE, bytes))
         });
-        Self(folders)
+        Self { folders, served }
     }
 
-    fn peers(&self) -> Vec<&'a str> {
-        self.0.iter().map(|(peer, _)| *peer).collect()
+    pub(crate) fn peers(&self) -> Vec<&'a str> {
+        self.folders.iter().map(|(peer, _)| *peer).collect()
     }
 
-    fn place(&self, peer: &'a str) -> Result<Place<'_>, Failure> {
-        let folder = self.0.iter().find(|(name, _)| *name == peer).ok_or("its log could not be filled")?;
-        Ok(Place { peer, folder: folder.1.path(), group: None })
+    pub(crate) fn place(&self, peer: &'a str) -> Result<Place<'_>, Failure> {
+        let folder = self.folders.iter().find(|(name, _)| *name == peer).ok_or("its log could not be filled")?;
+        Ok(Place { peer, folder: folder.1.path(), group: None, served: self.served })
     }
 }
 
@@ -123,7 +136,7 @@ impl<'a> Logs<'a> {
 fn read(settings: &Settings, group: &'static str, events: u64, limit: Option<u64>) -> Result<(), Failure> {
     let mut fills = Report::new("filling the log to read", Better::More(RATE), &[RATE, SIZE, PEAK]);
     let peers: &[&str] = if limit.is_some() { &TAGS } else { &ALL };
-    let logs = Logs::fill(settings, &settings.peers(peers), Log::Spread, events, &mut fills);
+    let logs = Logs::fill(settings, &settings.peers(peers), false, (Log::Spread, events), &mut fills);
     let mut report = Report::new(group, Better::More(READS), &[READS, RATE, P50, P99, P999, PEAK]);
     for (name, what) in WHATS {
         for readers in READERS {
@@ -150,7 +163,7 @@ fn log(settings: &Settings) -> Result<(), Failure> {
         let mut peers = settings.peers(&ALL);
         peers.retain(|peer| *peer != "sierradb" || events <= SIERRADB_EVENTS_MAX);
         let mut fills = Report::new("size", Better::Less(SIZE), &[SIZE, RATE, PEAK]);
-        let logs = Logs::fill(settings, &peers, Log::Streams, events, &mut fills);
+        let logs = Logs::fill(settings, &peers, false, (Log::Streams, events), &mut fills);
         fills.save(settings, &format!("size-{events}"))?;
 
         let row = format!("replay, {events} events");
@@ -174,6 +187,15 @@ fn log(settings: &Settings) -> Result<(), Failure> {
             }
         }
         report.save(settings, &format!("open-{events}"))?;
+    }
+    Ok(())
+}
+
+/// Compiled without the servers.
+#[cfg(not(feature = "servers"))]
+fn server(settings: &Settings) -> Result<(), Failure> {
+    if settings.names_group("server") {
+        return Err("this program was built without the servers; use `make peer-servers`".into());
     }
     Ok(())
 }

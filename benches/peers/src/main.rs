@@ -13,6 +13,8 @@ mod memory;
 mod peer;
 mod reading;
 mod rounds;
+#[cfg(feature = "servers")]
+mod served;
 mod settings;
 mod stores;
 mod task;
@@ -24,6 +26,8 @@ use benches::Failure;
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.as_slice() {
+        #[cfg(feature = "servers")]
+        [word, server, folder] if word == served::SERVE => served::serve(server, folder.as_ref()),
         [word, task] if word == task::CHILD => task::carry_out(&serde_json::from_str(task)?),
         _ => groups::run(&settings::Settings::new(arguments)?),
     }

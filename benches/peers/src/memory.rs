@@ -10,10 +10,19 @@ use std::{
 use benches::Failure;
 use rustix::fs::{Advice, fadvise};
 
-/// The most memory that this process has had at once, in MiB.
-pub(crate) fn peak_mib() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+/// The most memory that a process has had at once, what it maps of files included, in MiB.
+pub(crate) fn peak_mib(process: u32) -> f64 {
+    status_mib(process, "VmHWM:")
+}
+
+/// The memory that a process has now and that is nothing but its own, no part of a file, in MiB.
+pub(crate) fn own_mib(process: u32) -> f64 {
+    status_mib(process, "RssAnon:")
+}
+
+fn status_mib(process: u32, name: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kib.unwrap_or(f64::NAN) / 1024.0
 }

@@ -29,8 +29,8 @@ impl Seen {
 ///
 /// Clients are asynchronous tasks: whatever blocks is handed to a thread where the store's own documentation says so.
 pub(crate) trait Peer: Send + Sync + Sized + 'static {
-    /// Opens the store in a folder, or makes one there, with the options that it ships with. Blocks.
-    fn open(folder: &Path) -> Result<Self, Failure>;
+    /// Opens the store in a folder, or makes one there, with the options that it ships with. May block.
+    fn open(folder: &Path) -> impl Future<Output = Result<Self, Failure>> + Send;
 
     /// Appends, and answers when it is durable. A condition that does not hold is a failure here: the benches have none.
     fn append(&self, batch: Batch) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -43,6 +43,9 @@ pub(crate) trait Peer: Send + Sync + Sized + 'static {
 
     /// Reads the whole log, oldest first, and decodes each event.
     fn replay(&self) -> impl Future<Output = Result<Seen, Failure>> + Send;
+
+    /// The process whose memory it uses.
+    fn process(&self) -> u32;
 
     /// Closes it cleanly.
     fn close(self) -> impl Future<Output = Result<(), Failure>> + Send;

@@ -32,6 +32,8 @@ pub(crate) struct Place<'a> {
     pub folder: &'a Path,
     /// The group of processes that measures.
     pub group: Option<&'a Path>,
+    /// Whether the store is a server in a process of its own.
+    pub served: bool,
 }
 
 impl Place<'_> {
@@ -61,7 +63,8 @@ impl Place<'_> {
 
     fn command(&self, work: Work) -> Result<Command, Failure> {
         let (folder, group): (PathBuf, Option<PathBuf>) = (self.folder.to_owned(), self.group.map(Path::to_owned));
-        let task = serde_json::to_string(&Task { peer: self.peer.to_owned(), folder, group, work })?;
+        let (peer, served) = (self.peer.to_owned(), self.served);
+        let task = serde_json::to_string(&Task { peer, served, folder, group, work })?;
         let mut command = Command::new(env::current_exe()?);
         command.args([CHILD, &task]).stderr(Stdio::inherit());
         Ok(command)

@@ -12,7 +12,7 @@ use benches::Failure;
 const HELP: &str = "\
 usage: make peers [ARGS=\"[GROUP…] [ROW…]\"]
 
-  GROUP   append, condition, read, cold, log; all of them if none is named
+  GROUP   append, condition, read, cold, log, and server with `make peer-servers`; all of them if none is named
   ROW     measure only rows whose name contains one of these, for example 64x1, tag or open
 
   PEERS_ONLY          stores, separated by commas: annalist, tephra, sqlite, sqlite-direct, umadb, sierradb, disk; all
@@ -27,7 +27,7 @@ usage: make peers [ARGS=\"[GROUP…] [ROW…]\"]
   PEERS_RESULTS       where the figures go as JSON, a file for each group; target/peers-results";
 
 /// The groups of rows, in the order in which they are measured.
-pub(crate) const GROUPS: [&str; 5] = ["append", "condition", "read", "cold", "log"];
+pub(crate) const GROUPS: [&str; 6] = ["append", "condition", "read", "cold", "log", "server"];
 
 /// What to measure, how, where.
 #[derive(Clone, Debug)]
@@ -85,6 +85,12 @@ impl Settings {
     /// Whether this group of rows is asked for.
     pub(crate) fn wants_group(&self, group: &str) -> bool {
         self.groups.is_empty() || self.groups.iter().any(|wanted| wanted == group)
+    }
+
+    /// Whether this group was named.
+    #[cfg(not(feature = "servers"))]
+    pub(crate) fn names_group(&self, group: &str) -> bool {
+        self.groups.iter().any(|wanted| wanted == group)
     }
 
     /// Whether this row is asked for.

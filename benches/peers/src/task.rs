@@ -8,11 +8,11 @@ use std::{
 
 use benches::{Failure, Load};
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
+use tokio::{runtime::Runtime, task::JoinSet};
 
 use crate::{
     batch::{How, Writer},
-    figures::{Figures, OPEN, PEAK, RATE, READY},
+    figures::{Figures, OPEN, RATE, READY},
     fill::{self, Log, What},
     load, memory,
     peer::Peer,
@@ -31,6 +31,8 @@ pub(crate) const HOLDING: &str = "holding";
 pub(crate) struct Task {
     /// Which store: a name of [`carry_out`].
     pub peer: String,
+    /// Whether it is a server in a process of its own.
+    pub served: bool,
     /// Where its data is.
     pub folder: PathBuf,
     /// The group of processes that it joins first, with the page cache emptied; see [`memory::Group`].
@@ -54,6 +56,8 @@ pub(crate) enum Work {
     Read { what: What, readers: u64, events: u64, seconds: f64 },
     /// Replaying a log of at least so many events.
     Replay { events: u64 },
+    /// Appending so many events per second while a subscriber follows.
+    Follow { rate: u64, seconds: f64 },
 }
 
 /// Carries out a task and prints its figures.
@@ -65,6 +69,8 @@ pub(crate) fn carry_out(task: &Task) -> Result<(), Failure> {
         memory::warm(&task.folder)?;
     }
     let figures = match (task.peer.as_str(), task.work) {
+        #[cfg(feature = "servers")]
+        _ if task.served => crate::served::measure(task)?,
         ("annalist", work) => measure::<Annalist>(task, work)?,
         ("tephra", work) => measure::<Tephra>(task, work)?,
         ("sqlite", work) => measure::<Sqlite>(task, work)?,
@@ -81,12 +87,15 @@ pub(crate) fn carry_out(task: &Task) -> Result<(), Failure> {
 }
 
 fn measure<P: Peer>(task: &Task, work: Work) -> Result<Figures, Failure> {
-    let runtime = benches::runtime()?;
-    let _context = runtime.enter();
-    let begin = Instant::now();
-    let peer = Arc::new(P::open(&task.folder)?);
-    let open = begin.elapsed();
-    let figures = runtime.block_on(async {
+    measure_on::<P>(&benches::runtime()?, task, work)
+}
+
+/// Opens a store, measures one thing, closes it.
+pub(crate) fn measure_on<P: Peer>(runtime: &Runtime, task: &Task, work: Work) -> Result<Figures, Failure> {
+    runtime.block_on(async {
+        let begin = Instant::now();
+        let peer = Arc::new(P::open(&task.folder).await?);
+        let open = begin.elapsed();
         let figures = match work {
             Work::Append { writers, events, how, seconds } => {
                 load::append(&peer, Load { writers, events }, how, seconds).await?
@@ -107,12 +116,13 @@ fn measure<P: Peer>(task: &Task, work: Work) -> Result<Figures, Failure> {
                 reading::read(&peer, what, readers, events, seconds).await?
             }
             Work::Replay { events } => reading::replay(&peer, events).await?,
+            Work::Follow { .. } => return Err("only servers are followed".into()),
         };
+        let figures = figures.with(OPEN, millis(open)).of_process(peer.process());
         let peer = Arc::into_inner(peer).ok_or("something still uses the store")?;
         peer.close().await?;
-        Ok::<_, Failure>(figures)
-    })?;
-    Ok(figures.with(OPEN, millis(open)).with(PEAK, memory::peak_mib()))
+        Ok(figures)
+    })
 }
 
 /// Sixteen writers of one event at a time; ends when the process is killed.

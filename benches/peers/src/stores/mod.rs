@@ -1,11 +1,11 @@
 //! The stores, one file each.
 
-mod annalist;
+pub(crate) mod annalist;
 mod disk;
 mod sierradb;
 mod sqlite;
-mod tephra;
-mod umadb;
+pub(crate) mod tephra;
+pub(crate) mod umadb;
 
 pub(crate) use self::{
     annalist::Annalist,

@@ -28,7 +28,7 @@ const BATCH: usize = 500;
 pub(crate) struct SierraDb(Database);
 
 impl Peer for SierraDb {
-    fn open(folder: &Path) -> Result<Self, Failure> {
+    async fn open(folder: &Path) -> Result<Self, Failure> {
         Ok(Self(DatabaseBuilder::new().open(folder)?))
     }
 
@@ -78,6 +78,10 @@ impl Peer for SierraDb {
             }
         }
         Ok(seen)
+    }
+
+    fn process(&self) -> u32 {
+        std::process::id()
     }
 
     async fn close(self) -> Result<(), Failure> {

@@ -61,7 +61,7 @@ pub(crate) struct Sqlite {
 }
 
 impl Peer for Sqlite {
-    fn open(folder: &Path) -> Result<Self, Failure> {
+    async fn open(folder: &Path) -> Result<Self, Failure> {
         let (path, connection) = open(folder)?;
         let (calls, to_writer) = mpsc::channel(QUEUE);
         let writer =
@@ -89,6 +89,10 @@ impl Peer for Sqlite {
         spawn_blocking(move || read(&path, ALL, None)).await?
     }
 
+    fn process(&self) -> u32 {
+        std::process::id()
+    }
+
     async fn close(self) -> Result<(), Failure> {
         drop(self.calls);
         spawn_blocking(move || self.writer.join()).await?.map_err(|_| "the writer panicked")?
@@ -100,7 +104,7 @@ impl Peer for Sqlite {
 pub(crate) struct SqliteDirect(PathBuf, Mutex<Connection>);
 
 impl Peer for SqliteDirect {
-    fn open(folder: &Path) -> Result<Self, Failure> {
+    async fn open(folder: &Path) -> Result<Self, Failure> {
         let (path, connection) = open(folder)?;
         Ok(Self(path, Mutex::new(connection)))
     }
@@ -122,6 +126,10 @@ impl Peer for SqliteDirect {
 
     async fn replay(&self) -> Result<Seen, Failure> {
         read(&self.0, ALL, None)
+    }
+
+    fn process(&self) -> u32 {
+        std::process::id()
     }
 
     async fn close(self) -> Result<(), Failure> {

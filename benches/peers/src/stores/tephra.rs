@@ -23,7 +23,7 @@ pub(crate) struct Tephra {
 }
 
 impl Peer for Tephra {
-    fn open(folder: &Path) -> Result<Self, Failure> {
+    async fn open(folder: &Path) -> Result<Self, Failure> {
         let segments = SegmentSet::open(folder, SegmentConfig::new(SEGMENT_BYTES))?;
         let (coordinator, handle) = WriteCoordinator::start(segments, WriterConfig::default())?;
         Ok(Self { coordinator, handle })
@@ -56,6 +56,10 @@ impl Peer for Tephra {
         spawn_blocking(move || read(&reader, &Query::all())).await?
     }
 
+    fn process(&self) -> u32 {
+        std::process::id()
+    }
+
     async fn close(self) -> Result<(), Failure> {
         drop(self.handle);
         spawn_blocking(move || drop(self.coordinator.shutdown())).await?;
@@ -63,7 +67,7 @@ impl Peer for Tephra {
     }
 }
 
-fn by_tag(tag: &str) -> Result<Query, Failure> {
+pub(crate) fn by_tag(tag: &str) -> Result<Query, Failure> {
     Ok(Query::item(QueryItem::with_tags(Tags::new([Tag::new(tag)?])?)))
 }
 

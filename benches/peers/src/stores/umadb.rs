@@ -37,7 +37,7 @@ pub(crate) struct UmaDb {
 }
 
 impl Peer for UmaDb {
-    fn open(folder: &Path) -> Result<Self, Failure> {
+    async fn open(folder: &Path) -> Result<Self, Failure> {
         let mvcc = Arc::new(Mvcc::new(false, StorageOptions::default().db_path(folder))?);
         let (requests, to_writer) = mpsc::channel(QUEUE);
         let (head, _) = watch::channel(None);
@@ -51,17 +51,9 @@ impl Peer for UmaDb {
     async fn append(&self, batch: Batch) -> Result<(), Failure> {
         let batch = batch.keys_as_tags();
         let condition = batch.new_tag().map(|tag| DcbAppendCondition::new(by_tag(tag)));
-        let by_stream = batch.by_stream;
-        let events = batch.items.into_iter().map(|item| DcbEvent {
-            event_type: item.event.event_type.name().to_owned(),
-            tags: item.all_tags(by_stream).map(str::to_owned).collect(),
-            data: item.event.payload.to_vec(),
-            uuid: Some(item.event.id.uuid()),
-            metadata: Vec::new(),
-        });
         let (response_tx, response) = oneshot::channel();
         let request = WriterThreadRequest::Append {
-            events: events.collect(),
+            events: events(batch),
             condition,
             tracking_info: None,
             response_tx,
@@ -97,6 +89,10 @@ impl Peer for UmaDb {
         replayed.await?
     }
 
+    fn process(&self) -> u32 {
+        std::process::id()
+    }
+
     async fn close(self) -> Result<(), Failure> {
         drop(self.requests);
         spawn_blocking(move || self.writer.join()).await?.map_err(|_| "the writer panicked")?;
@@ -104,7 +100,20 @@ impl Peer for UmaDb {
     }
 }
 
-fn by_tag(tag: &str) -> DcbQuery {
+/// What is to be appended, as it takes it.
+pub(crate) fn events(batch: Batch) -> Vec<DcbEvent> {
+    let by_stream = batch.by_stream;
+    let events = batch.items.into_iter().map(|item| DcbEvent {
+        event_type: item.event.event_type.name().to_owned(),
+        tags: item.all_tags(by_stream).map(str::to_owned).collect(),
+        data: item.event.payload.to_vec(),
+        uuid: Some(item.event.id.uuid()),
+        metadata: Vec::new(),
+    });
+    events.collect()
+}
+
+pub(crate) fn by_tag(tag: &str) -> DcbQuery {
     DcbQuery::with_items([DcbQueryItem { types: Vec::new(), tags: vec![tag.to_owned()] }])
 }
 
@@ -119,7 +128,7 @@ fn read(
     Ok(read_conditional(mvcc, &FxHashMap::default(), events, tags, query, start, false, limit, false, None)?)
 }
 
-fn look(seen: &mut Seen, events: &[DcbSequencedEvent]) {
+pub(crate) fn look(seen: &mut Seen, events: &[DcbSequencedEvent]) {
     for DcbSequencedEvent { position, event, .. } in events {
         let names = event.tags.iter().map(String::as_str).chain([event.event_type.as_str()]);
         seen.look(*position, names, &event.data);
