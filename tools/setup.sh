@@ -86,7 +86,7 @@ have_postgres() { # where the tests look: POSTGRES_BIN, the PATH, Debian's folde
 missing_packages() {
     if ! have g++; then echo g++; fi
     if ! have_libclang; then echo libclang-dev; fi
-    if [ ! -x .tools/nats-server ] && ! have_pip; then echo python3-pip; fi
+    if ! have_pip; then echo python3-pip; fi
     if ! have ccache; then echo ccache; fi
     if ! have_postgres; then echo postgresql; fi
 }
@@ -151,6 +151,18 @@ fi
 # ---- what the deployment is checked with, which only tests need --------------------------------------------------
 if [ -x tools/deploy-checks.sh ]; then
     tools/deploy-checks.sh || say "the tests of deploy/ will fail"
+fi
+
+# ---- schemathesis, which one test asks whether the server's description is true ----------------------------------
+schemathesis=4.32.5
+if [ "$(cat .tools/schemathesis/version 2>/dev/null)" != "$schemathesis" ]; then
+    say "fetching schemathesis from PyPI"
+    rm -rf .tools/schemathesis
+    if have_pip && python3 -m pip install --quiet --root-user-action ignore --target .tools/schemathesis "schemathesis==$schemathesis" >&2; then
+        echo "$schemathesis" >.tools/schemathesis/version
+    else
+        say "no schemathesis: a test of the server will fail; it needs python3 3.10 or newer with pip"
+    fi
 fi
 
 # ---- PostgreSQL, which only tests need --------------------------------------------------------------------------

@@ -15,7 +15,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Api, cursor, events::EventIn, problem::Problem, query::QueryIn};
+use super::{
+    Api, cursor,
+    events::EventIn,
+    problem::Problem,
+    query::QueryIn,
+    schema::{CursorText, Name, StreamName},
+};
 use crate::principal::Principal;
 
 /// Events for one or several streams, recorded together or not at all.
@@ -24,9 +30,11 @@ use crate::principal::Principal;
 pub(super) struct AppendIn {
     /// What is written and what is guarded, in order.
     #[serde(default)]
+    #[schema(max_items = 1024)]
     entries: Vec<EntryIn>,
     /// What must not be in the log.
     #[serde(default)]
+    #[schema(max_items = 16)]
     conditions: Vec<ConditionIn>,
     /// Makes it recognisable when it comes again: it is recorded once, and a repetition is answered with what was recorded.
     key: Option<KeyIn>,
@@ -37,6 +45,7 @@ pub(super) struct AppendIn {
 #[serde(deny_unknown_fields)]
 struct EntryIn {
     /// The stream: `category-identifier`.
+    #[schema(value_type = StreamName)]
     stream: String,
     /// What the stream must look like. Default: anything.
     expected: Option<ExpectedIn>,
@@ -74,6 +83,7 @@ struct ConditionIn {
     /// Which events.
     query: QueryIn,
     /// A cursor, such as the `head` of a read. Default: none at all may be there.
+    #[schema(value_type = Option<CursorText>)]
     after: Option<String>,
 }
 
@@ -83,8 +93,12 @@ struct ConditionIn {
 #[into_params(parameter_in = Query)]
 pub(super) struct KeyIn {
     /// Who numbers.
+    #[schema(value_type = Name)]
+    #[param(value_type = Name)]
     scope: String,
     /// What identifies the append within the scope.
+    #[schema(value_type = Name)]
+    #[param(value_type = Name)]
     id: String,
 }
 

@@ -8,7 +8,10 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::problem::Problem;
+use super::{
+    problem::Problem,
+    schema::{Name, TypeName},
+};
 
 /// An event on its way into the log.
 #[derive(Deserialize, ToSchema)]
@@ -19,11 +22,14 @@ pub(super) struct EventIn {
     id: Option<Uuid>,
     /// The declared name of its type; at most 255 bytes, not beginning with `$`.
     #[serde(rename = "type")]
+    #[schema(value_type = TypeName)]
     kind: String,
-    /// The version of its payload's shape, from 1. Default: 1.
+    /// The version of its payload's shape. Default: 1.
+    #[schema(minimum = 1)]
     type_version: Option<u16>,
-    /// Marks by which it can be found; at most 32.
+    /// Marks by which it can be found.
     #[serde(default)]
+    #[schema(value_type = Vec<Name>, max_items = 32)]
     tags: Vec<String>,
     /// Its circumstances: `correlation_id`, `causation_id`, `actor`, `tenant`, `traceparent`, `tracestate`, and `pairs` of text.
     #[serde(default)]
@@ -35,6 +41,7 @@ pub(super) struct EventIn {
     /// Its payload, if that is something else, in base64.
     data_base64: Option<String>,
     /// How the payload is encoded. Default: `application/json`, or `application/octet-stream` with `data_base64`.
+    #[schema(value_type = Option<TypeName>)]
     content_type: Option<String>,
 }
 

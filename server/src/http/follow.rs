@@ -14,18 +14,38 @@ use axum::{
 };
 use futures_util::{Stream, stream::unfold};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
-use super::{Api, cursor, events::EventOut, problem::Problem, query::Parameters};
+use super::{Api, cursor, events::EventOut, problem::Problem, query::Parameters, schema::CursorText};
 use crate::{limits::SSE_KEEP_ALIVE, principal::Principal, stopping::Stopping};
+
+/// How far it goes.
+#[derive(Serialize, ToSchema)]
+struct Mark {
+    /// A cursor.
+    cursor: String,
+}
+
+/// A server-sent event.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is described, and made by axum")]
+struct Sent {
+    /// `recorded`, `caught-up` or `checkpoint`.
+    event: String,
+    /// A cursor: what a client that connects again sends as `Last-Event-ID`.
+    id: String,
+    /// JSON. Of `recorded` an event, as `/v1/events` has it; of the others `{"cursor": ...}`.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
 
 /// Follows what matches: history first, then what is recorded. Events are called `recorded`; `caught-up` and `checkpoint` say how
 /// far they go. Each has a cursor as its id, which a client that connects again sends as `Last-Event-ID`.
 #[utoipa::path(
     get, path = "/v1/subscribe",
-    params(Parameters, ("Last-Event-ID" = Option<String>, Header, description = "The cursor to go on from; goes before `after`.")),
+    params(Parameters, ("Last-Event-ID" = Option<CursorText>, Header, description = "The cursor to go on from; goes before `after`.")),
     responses(
-        (status = 200, description = "Server-sent events, until one side hangs up.", content_type = "text/event-stream", body = EventOut),
+        (status = 200, description = "Server-sent events, until one side hangs up.", content_type = "text/event-stream", body = Sent),
         (status = "default", description = "It was refused.", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -75,8 +95,8 @@ impl Following {
             };
             match delivered {
                 Ok(Delivery::Events(events)) => self.waiting = events.into(),
-                Ok(Delivery::CaughtUp(at)) => return named("caught-up", at, &json!({ "cursor": at.to_string() })),
-                Ok(Delivery::Checkpoint(at)) => return named("checkpoint", at, &json!({ "cursor": at.to_string() })),
+                Ok(Delivery::CaughtUp(at)) => return named("caught-up", at, &Mark { cursor: at.to_string() }),
+                Ok(Delivery::Checkpoint(at)) => return named("checkpoint", at, &Mark { cursor: at.to_string() }),
                 Err(error) => {
                     tracing::warn!(%error, "a subscription over HTTP ends");
                     return None;

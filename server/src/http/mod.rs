@@ -10,6 +10,7 @@ mod probes;
 mod problem;
 mod query;
 mod read;
+mod schema;
 
 pub(crate) use problem::Problem;
 

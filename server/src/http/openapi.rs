@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{append, follow, probes, read};
+use super::{append, follow, probes, read, schema::PositionText};
 
 /// A store of events over plain HTTP.
 #[derive(OpenApi)]
@@ -20,7 +20,9 @@ use super::{append, follow, probes, read};
         probes::live,
         probes::ready,
         probes::metrics,
-    )
+    ),
+    // What stands in the parameters of a read alone is not found by itself.
+    components(schemas(PositionText))
 )]
 struct Description;
 

@@ -4,13 +4,17 @@ use annalist_core::{Invalid, Query, QueryItem, SYSTEM_STREAM, StreamId, Tag};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::problem::Problem;
+use super::{
+    problem::Problem,
+    schema::{Category, CursorText, Name, PositionText, StreamName, TypeName},
+};
 
 /// Which events: those that match at least one of its items.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct QueryIn {
     /// At most 64 items. One without any field matches every event.
+    #[schema(min_items = 1, max_items = 64)]
     items: Vec<ItemIn>,
 }
 
@@ -20,12 +24,16 @@ pub(super) struct QueryIn {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ItemIn {
     /// Declared names of types.
+    #[schema(value_type = Vec<TypeName>)]
     types: Vec<String>,
     /// Tags, all of which it must have.
+    #[schema(value_type = Vec<Name>)]
     tags: Vec<String>,
     /// A category: what stands before the first `-` of a stream's name.
+    #[schema(value_type = Option<Category>)]
     category: Option<String>,
     /// One stream; not together with a category.
+    #[schema(value_type = Option<StreamName>)]
     stream: Option<String>,
 }
 
@@ -60,21 +68,38 @@ fn stream(name: String) -> Result<StreamId, Invalid> {
 #[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
     /// Declared names of types: an event matches if it has one of them. May be given several times.
-    #[param(rename = "type")]
+    #[param(rename = "type", value_type = Vec<TypeName>)]
     pub(super) types: Vec<String>,
     /// Tags: an event matches if it has all of them. May be given several times.
-    #[param(rename = "tag")]
+    #[param(rename = "tag", value_type = Vec<Name>)]
     pub(super) tags: Vec<String>,
     /// A category: what stands before the first `-` of a stream's name.
+    #[param(value_type = Option<Category>)]
     pub(super) category: Option<String>,
     /// One stream; not together with a category.
+    #[param(value_type = Option<StreamName>)]
     pub(super) stream: Option<String>,
     /// Behind which position. Of a subscription also a cursor, `position@store:epoch`.
+    #[param(value_type = Option<CursorText>)]
     pub(super) after: Option<String>,
-    /// Before which position, newest first. Of a read only; empty for the end of the log.
+    // A subscription has none of these.
+    #[param(ignore)]
     pub(super) before: Option<String>,
-    /// At most how many events, up to 1,000. Of a read only. Default: 100.
+    #[param(ignore)]
     pub(super) limit: Option<u64>,
+}
+
+/// The parameters that a read has besides.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "they are described, and read with the others")]
+pub(super) struct Page {
+    /// Before which position, newest first; empty for the end of the log. Not together with `after`.
+    #[param(value_type = Option<PositionText>)]
+    before: Option<String>,
+    /// At most how many events. Default: 100.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u64>,
 }
 
 impl Parameters {

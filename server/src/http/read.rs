@@ -16,7 +16,7 @@ use super::{
     append::json,
     events::EventOut,
     problem::Problem,
-    query::{Parameters, QueryIn},
+    query::{self, Parameters, QueryIn},
 };
 use crate::{
     limits::{PAGE_BYTES_MAX, PAGE_EVENTS, PAGE_EVENTS_MAX},
@@ -45,7 +45,8 @@ pub(super) struct QueryRequest {
     after: Option<u64>,
     /// Before which position, newest first.
     before: Option<u64>,
-    /// At most how many events, up to 1,000. Default: 100.
+    /// At most how many events. Default: 100.
+    #[schema(minimum = 1, maximum = 1000)]
     limit: Option<u64>,
 }
 
@@ -77,7 +78,7 @@ pub(super) struct StatisticsOut {
 
 /// Events by stream, category, types and tags, page by page.
 #[utoipa::path(
-    get, path = "/v1/events", params(Parameters),
+    get, path = "/v1/events", params(Parameters, query::Page),
     responses(
         (status = 200, description = "Events in order.", body = Page),
         (status = "default", description = "It was refused.", body = Problem, content_type = "application/problem+json"),

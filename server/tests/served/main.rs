@@ -4,5 +4,6 @@ mod support;
 
 mod access;
 mod http;
+mod openapi;
 mod protocol;
 mod tls;
