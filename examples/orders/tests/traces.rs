@@ -7,6 +7,7 @@ mod shop;
 
 use std::{
     collections::BTreeSet,
+    fmt::Write,
     sync::{Arc, Mutex},
 };
 
@@ -74,7 +75,10 @@ fn text(field: &KeyValue) -> Option<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// What was received.
