@@ -3,6 +3,7 @@
 //! One file for each subcommand. People get tables, programs get JSON with `--json`: one object, or one for each line. What is
 //! asked for goes to the standard output, everything else to the standard error.
 
+mod address;
 mod failure;
 mod output;
 mod place;
@@ -10,6 +11,7 @@ mod place;
 mod events;
 
 mod config;
+mod groups;
 mod read;
 mod rebuild_index;
 mod serve;
@@ -55,6 +57,7 @@ enum Command {
     RebuildIndex(rebuild_index::Arguments),
     Serve(annalist_server::Arguments),
     Config(config::Arguments),
+    Groups(groups::Arguments),
 }
 
 #[tokio::main]
@@ -83,5 +86,6 @@ async fn run(command: Command, output: &mut Output) -> Result<Done, Failure> {
         Command::RebuildIndex(arguments) => rebuild_index::run(arguments, output).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Config(arguments) => config::run(&arguments, output),
+        Command::Groups(arguments) => groups::run(&arguments, output).await,
     }
 }

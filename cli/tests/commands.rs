@@ -174,6 +174,50 @@ fn tables(dir: &Path) -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|kind| kind == "sst")).collect()
 }
 
+// The member says that it leaves while this waits for other processes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_are_listed_and_what_is_parked_is_decided_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_annalist"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path()).stdout(Stdio::piped());
+    let mut server = command.spawn().expect("the program runs");
+    let mut line = String::new();
+    let mut said = BufReader::new(server.stdout.take().expect("its output is piped"));
+    said.read_line(&mut line).expect("it prints UTF-8");
+    let address = line.strip_prefix("listening on ").and_then(|line| line.split(',').next()).expect("an address");
+    let store = annalist_client::RemoteStore::connect(address).expect("the address of a server");
+    let event = NewEvent::new(EventId::generate(), EventType::new("placed").expect("a valid type"), "{}");
+    let append = Append::new().events(StreamId::new("order-1").expect("a valid name"), Expected::Any, [event]);
+    store.append(append).await.expect("it is recorded");
+    let mut options = annalist_client::GroupOptions::default();
+    options.attempts_max = 1;
+    let mut member = store.group("shipping", annalist_core::Query::category("order"), &options);
+    member.next().await.expect("an event").nack(std::time::Duration::ZERO, "no such street").await;
+    while store.group_status("shipping").await.expect("it can be told").0.parked == 0 {
+        tokio::task::yield_now().await;
+    }
+    let groups = |order: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_annalist"));
+        command.args(["--json", "groups", order, address]).args(more).output().expect("the program runs")
+    };
+    let text = |output: &Output| String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let listed = parsed(&text(&groups("list", &[])));
+    assert_eq!((&listed["group"], &listed["parked"], &listed["members"]), (&"shipping".into(), &1.into(), &1.into()));
+    let parked = parsed(&text(&groups("parked", &["shipping"])));
+    assert_eq!((&parked["position"], &parked["reason"]), (&1.into(), &"no such street".into()));
+    assert_eq!(code(&groups("skip", &["shipping", "7"])), 1, "it is not parked");
+    assert_eq!(code(&groups("skip", &["shipping"])), 2, "which one must be said");
+    assert_eq!(text(&groups("skip", &["shipping", "1"])), r#"{"skipped":1}"#);
+    assert_eq!(parsed(&text(&groups("show", &["shipping"])))["parked"], 0);
+    assert_eq!(code(&groups("show", &["billing"])), 2, "there is no such group");
+    assert_eq!(code(&groups("remove", &["shipping"])), 2, "it has a member");
+    drop(member);
+    while code(&groups("remove", &["shipping"])) != 0 {}
+    assert_eq!(text(&groups("list", &[])), "");
+    let told = Command::new("kill").arg(server.id().to_string()).status().expect("it can be told to end");
+    assert!(told.success() && server.wait().expect("it ends").success());
+}
+
 #[test]
 fn config_check_says_what_is_in_force_and_why() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -15,11 +15,16 @@ mod tls;
 
 mod remote;
 
+mod group;
 mod read;
 mod subscription;
 
 mod store;
 
+mod groups;
+
 pub use address::AddressError;
+pub use group::{GroupDelivery, GroupMember, GroupOptions};
+pub use groups::{GroupStatus, ParkedEvent};
 pub use options::{ApiKey, Identity, RemoteOptions};
 pub use store::RemoteStore;

@@ -6,7 +6,8 @@ use annalist_core::StoreError;
 use annalist_proto::{
     MESSAGE_BYTES_MAX,
     v1::{
-        checkpoints_client::CheckpointsClient, event_store_client::EventStoreClient, snapshots_client::SnapshotsClient,
+        checkpoints_client::CheckpointsClient, event_store_client::EventStoreClient, groups_client::GroupsClient,
+        snapshots_client::SnapshotsClient,
     },
 };
 use tokio::{
@@ -110,6 +111,18 @@ impl Remote {
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
+    pub(crate) fn groups(&self) -> GroupsClient<Channel> {
+        GroupsClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// A request with the key that the server asks for, if it does.
+    pub(crate) fn authorized<T>(&self, mut request: Request<T>) -> Request<T> {
+        if let Some(key) = self.options.key.as_ref().and_then(ApiKey::header) {
+            request.metadata_mut().insert("authorization", key);
+        }
+        request
+    }
+
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -146,11 +159,8 @@ impl Remote {
         let mut lost = None;
         self.budget.earn();
         loop {
-            let mut asked = Request::new(request.clone());
+            let mut asked = self.authorized(Request::new(request.clone()));
             asked.set_timeout(deadline.saturating_duration_since(Instant::now()));
-            if let Some(key) = self.options.key.as_ref().and_then(ApiKey::header) {
-                asked.metadata_mut().insert("authorization", key);
-            }
             let answer = self.while_open(timeout_at(deadline, attempt(asked))).await?;
             let (may_repeat, why) = match answer {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),

@@ -47,6 +47,10 @@ impl RemoteStore {
         Ok(Self { remote: Arc::new(Remote::new(address, options)?) })
     }
 
+    pub(crate) const fn remote(&self) -> &Arc<Remote> {
+        &self.remote
+    }
+
     /// Closes this client for all its handles: everything answers [`StoreError::Closed`] from now on, also what is waited
     /// for. The server goes on.
     pub fn close(&self) {

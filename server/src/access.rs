@@ -117,7 +117,9 @@ fn needed(path: &str) -> Option<Role> {
         "/v1/append"
         | "/annalist.v1.EventStore/Append"
         | "/annalist.v1.Snapshots/Save"
-        | "/annalist.v1.Checkpoints/Save" => Some(Role::Append),
+        | "/annalist.v1.Checkpoints/Save"
+        | "/annalist.v1.Groups/Join" => Some(Role::Append),
+        "/annalist.v1.Groups/Replay" | "/annalist.v1.Groups/Skip" | "/annalist.v1.Groups/Remove" => Some(Role::Admin),
         _ => Some(Role::Read),
     }
 }

@@ -20,6 +20,8 @@ mod health;
 mod keys;
 mod stopping;
 
+mod group;
+
 mod grpc;
 mod http;
 

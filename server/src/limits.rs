@@ -58,6 +58,31 @@ pub(crate) const REQUEST_MEMORY_BYTES: usize = 256 * 1024 * 1024;
 /// Most lines of the audit log in a second. Those beyond are counted: who is refused again and again must not fill the disk.
 pub(crate) const AUDIT_LINES_PER_SECOND: u32 = 100;
 
+/// Most groups of consumers. Each that was asked for has a task and follows its query.
+pub(crate) const GROUPS_MAX: usize = 256;
+/// Longest name of a group, in bytes.
+pub(crate) const GROUP_NAME_BYTES_MAX: usize = 255;
+/// How often an event is handed out before it is parked, unless a group says otherwise.
+pub(crate) const GROUP_ATTEMPTS_MAX: u32 = 5;
+/// How long a member may take for an event, unless a group says otherwise.
+pub(crate) const GROUP_ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// Most events that a member has at a time, unless it says otherwise.
+pub(crate) const GROUP_IN_FLIGHT: u32 = 16;
+/// Most events that a member can have at a time.
+pub(crate) const GROUP_IN_FLIGHT_MAX: u32 = 1024;
+/// Most unsettled events of a group that nothing holds up: a few for each place of many members. The note of a group lists them.
+pub(crate) const GROUP_OPEN_MAX: usize = 4096;
+/// Most events of a group that are parked or wait behind a parked one. Then the group takes no more in until a person has looked.
+pub(crate) const GROUP_PARKED_MAX: usize = 16_384;
+/// Most bytes of events that a group keeps ready; others are read again when they are handed out (16 MiB).
+pub(crate) const GROUP_CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// How long a group may know something that is not kept: after a crash so much is handed out again.
+pub(crate) const GROUP_SAVE_INTERVAL: Duration = Duration::from_millis(100);
+/// Most words that wait for a group: answers of its members, mostly. Those beyond wait at the members.
+pub(crate) const GROUP_ORDERS_MAX: usize = 1024;
+/// Most bytes of a reason that are kept with a parked event.
+pub(crate) const GROUP_REASON_BYTES_MAX: usize = 1024;
+
 /// Events of one page over HTTP, unless asked otherwise: what a person looks at.
 pub(crate) const PAGE_EVENTS: u64 = 100;
 /// Most events of one page over HTTP; a page is held in memory whole, as text.

@@ -20,6 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::{Problem, is_grpc};
 
+/// What has no end.
+const JOIN: &str = "/annalist.v1.Groups/Join";
+
 /// What one request has of it, from the arrival of its bytes until it is answered.
 struct Held {
     bytes: Mutex<Option<OwnedSemaphorePermit>>,
@@ -45,6 +48,10 @@ impl Held {
 /// Takes what a body needs as it arrives, and refuses the request when there is no more. It does not wait: requests that each
 /// have a part and wait for the rest would wait for each other.
 pub(crate) async fn within(State(all): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    if request.uri().path() == JOIN {
+        // It goes on for as long as its member is there, and its messages are small.
+        return next.run(request).await;
+    }
     let grpc = is_grpc(request.headers());
     let held = Arc::new(Held { bytes: Mutex::new(None), refused: AtomicBool::new(false) });
     let counting = Arc::clone(&held);

@@ -22,7 +22,9 @@ use crate::{
     audit::Audit,
     clock,
     configuration::ConfigurationError,
-    connections, deadline, grpc, health, http,
+    connections, deadline,
+    group::Groups,
+    grpc, health, http,
     keys::KeyFile,
     memory,
     options::ServerOptions,
@@ -139,7 +141,8 @@ impl Server {
         let opening = tokio::task::spawn_blocking(move || Store::open_with(data, store));
         let store = opening.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let (stop, stopping) = Stopping::new();
-        let (reporter, mut routes) = routes(&store, &stopping);
+        let groups = Arc::new(Groups::new(&store, &stopping));
+        let (reporter, mut routes) = routes(&store, &groups, &stopping);
         let memory = Arc::new(Semaphore::new(request_memory_bytes.min(Semaphore::MAX_PERMITS)));
         routes = routes.layer(from_fn_with_state(memory, memory::within));
         routes = routes.layer(from_fn_with_state(Arc::new(access), access::guard));
@@ -152,11 +155,11 @@ impl Server {
         let mut connections = JoinSet::new();
         connections.spawn(connections::serve(listener, tls, routes, stopping));
         tracing::info!(%address, "serving");
-        Ok(Running { address, scheme, reload, store, stop, reporter, tasks, connections })
+        Ok(Running { address, scheme, reload, store, groups, stop, reporter, tasks, connections })
     }
 }
 
-fn routes(store: &Store, stopping: &Stopping) -> (HealthReporter, Router) {
+fn routes(store: &Store, groups: &Arc<Groups>, stopping: &Stopping) -> (HealthReporter, Router) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let mut routes = RoutesBuilder::from(http::routes(store, stopping));
     routes.add_service(health);
@@ -168,7 +171,7 @@ fn routes(store: &Store, stopping: &Stopping) -> (HealthReporter, Router) {
         Ok(reflection) => _ = routes.add_service(reflection),
         Err(error) => tracing::error!(%error, "the protocol cannot be asked for"),
     }
-    grpc::add(&mut routes, store, stopping);
+    grpc::add(&mut routes, store, groups, stopping);
     (reporter, routes.routes().into_axum_router().layer(from_fn(deadline::within)))
 }
 
@@ -178,6 +181,7 @@ pub struct Running {
     scheme: &'static str,
     reload: Arc<Notify>,
     store: Store,
+    groups: Arc<Groups>,
     stop: watch::Sender<bool>,
     reporter: HealthReporter,
     tasks: JoinSet<()>,
@@ -218,6 +222,7 @@ impl Running {
         health::say(&self.reporter, ServingStatus::NotServing).await;
         self.stop.send_replace(true);
         while self.connections.join_next().await.is_some() {}
+        self.groups.ended().await;
         self.store.close().await.map_err(ServerError::Close)
     }
 }

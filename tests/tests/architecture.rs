@@ -36,7 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("annalist-proto", &["annalist-core"]),
     ("annalist-client", &["annalist-core", "annalist-proto"]),
     ("annalist-server", &["annalist-client", "annalist-core", "annalist-metrics", "annalist-proto", "annalist-store"]),
-    ("annalist-cli", &["annalist-core", "annalist-server", "annalist-store"]),
+    ("annalist-cli", &["annalist-client", "annalist-core", "annalist-server", "annalist-store"]),
     ("bank", &["annalist", "annalist-sql"]),
     ("orders", &["annalist", "annalist-nats", "annalist-service", "annalist-sql"]),
 ];

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tonic::{Request, Response, Status};
 
 use super::{denied, invalid, unread, who};
-use crate::principal::Right;
+use crate::{group::note::is_of_groups, principal::Right};
 
 /// What stands beside the log, as services.
 #[derive(Clone)]
@@ -53,6 +53,10 @@ impl v1::checkpoints_server::Checkpoints for Caches {
 
     async fn save(&self, request: Request<v1::SaveCheckpointRequest>) -> Answer<v1::SaveCheckpointResponse> {
         let v1::SaveCheckpointRequest { name, note } = request.into_inner();
+        if is_of_groups(&name) {
+            let why = format!("names of notes that begin with `$`, as `{name}`, are reserved for the server");
+            return Err(invalid(Invalid::Other { why }));
+        }
         Checkpoints::save(&self.store, &name, note).await.map_err(|error| unread(&error))?;
         Ok(Response::new(v1::SaveCheckpointResponse {}))
     }

@@ -2,6 +2,7 @@
 
 mod caches;
 mod events;
+mod groups;
 mod streams;
 
 use std::sync::Arc;
@@ -10,20 +11,23 @@ use annalist_core::{AppendError, EventStore, Invalid, StoreError};
 use annalist_proto::{
     MESSAGE_BYTES_MAX, append_status, store_status,
     v1::{
-        checkpoints_server::CheckpointsServer, event_store_server::EventStoreServer, snapshots_server::SnapshotsServer,
+        checkpoints_server::CheckpointsServer, event_store_server::EventStoreServer, groups_server::GroupsServer,
+        snapshots_server::SnapshotsServer,
     },
 };
 use annalist_store::Store;
 use tonic::{Request, Status, service::RoutesBuilder};
 
 use crate::{
+    group,
     principal::{Denied, Principal},
     stopping::Stopping,
 };
 
 /// Adds the services to others.
-pub(crate) fn add(routes: &mut RoutesBuilder, store: &Store, stopping: &Stopping) {
+pub(crate) fn add(routes: &mut RoutesBuilder, store: &Store, groups: &Arc<group::Groups>, stopping: &Stopping) {
     let events = events::Events { store: Arc::new(store.clone()), stopping: stopping.clone() };
+    let groups = groups::Groups { all: Arc::clone(groups) };
     let caches = caches::Caches { store: store.clone() };
     routes
         .add_service(
@@ -31,6 +35,7 @@ pub(crate) fn add(routes: &mut RoutesBuilder, store: &Store, stopping: &Stopping
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )
+        .add_service(GroupsServer::new(groups).max_encoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(
             SnapshotsServer::new(caches.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)

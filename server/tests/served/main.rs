@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod groups;
 mod http;
 mod openapi;
 mod protocol;
