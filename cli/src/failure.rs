@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use annalist_core::{Invalid, StoreError};
-use annalist_store::OpenError;
+use annalist_store::{BackupError, OpenError};
 
 /// How a command ends that did what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -47,11 +49,25 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Invalid(_) | Self::Configuration(_) | Self::Store(StoreError::Invalid(_)) => 2,
-            Self::Open(OpenError::NotAStore { .. }) => 3,
-            Self::Open(OpenError::Locked { .. }) => 4,
-            Self::Open(OpenError::Damaged(_)) | Self::Store(StoreError::Corrupt { .. }) => 5,
-            Self::Open(_) | Self::Store(_) | Self::Output(_) | Self::Other(_) => 1,
+            Self::Invalid(_)
+            | Self::Configuration(_)
+            | Self::Store(StoreError::Invalid(_))
+            | Self::Backup(BackupError::Occupied { .. } | BackupError::Beyond { .. }) => 2,
+            Self::Open(error) | Self::Backup(BackupError::Open(error)) => of_opening(error),
+            Self::Backup(BackupError::Unfit { .. }) => 3,
+            Self::Backup(BackupError::Busy { .. }) => 4,
+            Self::Store(StoreError::Corrupt { .. })
+            | Self::Backup(BackupError::Damaged(_) | BackupError::Store(StoreError::Corrupt { .. })) => 5,
+            Self::Backup(_) | Self::Store(_) | Self::Output(_) | Self::Other(_) => 1,
         })
+    }
+}
+
+fn of_opening(error: &OpenError) -> u8 {
+    match error {
+        OpenError::NotAStore { .. } => 3,
+        OpenError::Locked { .. } => 4,
+        OpenError::Damaged(_) => 5,
+        _ => 1,
     }
 }

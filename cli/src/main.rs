@@ -10,10 +10,13 @@ mod place;
 
 mod events;
 
+mod backup;
+mod backups;
 mod config;
 mod groups;
 mod read;
 mod rebuild_index;
+mod restore;
 mod serve;
 mod stats;
 mod streams;
@@ -32,9 +35,9 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  failed for another reason than these
-  2  the command line is wrong
-  3  there is no store that this program can open
-  4  the store is in use by another process
+  2  the command line is wrong, or asks for what there is not
+  3  there is no store that this program can open, or no backup
+  4  the store or the folder of backups is in use
   5  something is damaged";
 
 #[derive(Parser, Debug)]
@@ -55,6 +58,9 @@ enum Command {
     Tail(tail::Arguments),
     Verify(verify::Arguments),
     RebuildIndex(rebuild_index::Arguments),
+    Backup(backup::Arguments),
+    Backups(backups::Arguments),
+    Restore(restore::Arguments),
     Serve(annalist_server::Arguments),
     Config(config::Arguments),
     Groups(groups::Arguments),
@@ -84,6 +90,9 @@ async fn run(command: Command, output: &mut Output) -> Result<Done, Failure> {
         Command::Tail(arguments) => tail::run(&arguments, output).await,
         Command::Verify(arguments) => verify::run(&arguments, output).await,
         Command::RebuildIndex(arguments) => rebuild_index::run(arguments, output).await,
+        Command::Backup(arguments) => backup::run(arguments, output).await,
+        Command::Backups(arguments) => backups::run(arguments, output).await,
+        Command::Restore(arguments) => restore::run(arguments, output).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Config(arguments) => config::run(&arguments, output),
         Command::Groups(arguments) => groups::run(&arguments, output).await,

@@ -162,6 +162,46 @@ async fn a_damaged_index_is_found_and_rebuilt() {
     assert!(printed(&annalist(&["verify"], &dir)).starts_with("sound: positions 1 to 300"));
 }
 
+#[tokio::test]
+async fn a_store_is_backed_up_listed_and_restored() {
+    let (folder, dir, store) = filled().await;
+    let (backups, target) = (folder.path().join("backups"), folder.path().join("target"));
+    let path = |path: &Path| path.to_str().expect("it is text").to_owned();
+    let (to_backups, to_target) = (path(&backups), path(&target));
+    assert_eq!(code(&annalist(&["backup", &to_backups], &dir)), 4, "the store is in use");
+    assert_eq!(code(&annalist(&["restore", &to_target], &backups)), 3, "there is no backup");
+    store.close().await.expect("it closes");
+
+    let made = lines(&annalist(&["backup", "--json", &to_backups], &dir));
+    assert_eq!((&made[0]["number"], &made[0]["position"], &made[0]["epoch"]), (&1.into(), &300.into(), &1.into()));
+    let said = printed(&annalist(&["backup", &to_backups, "--keep", "2"], &dir));
+    assert!(said.starts_with("backup 2 holds positions 1 to 300: "), "{said}");
+    let listed = lines(&annalist(&["backups", "--json", "--verify"], &backups));
+    assert_eq!(listed.iter().map(|backup| &backup["number"]).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(listed[1]["damaged"], Value::Array(Vec::new()));
+    assert!(printed(&annalist(&["backups", "--verify"], &backups)).contains("sound"));
+
+    assert_eq!(code(&annalist(&["restore", &to_target, "--to", "301"], &backups)), 2);
+    assert_eq!(code(&annalist(&["restore", &to_target, "--number", "7"], &backups)), 3);
+    let restored = lines(&annalist(&["restore", "--json", &to_target, "--to", "200"], &backups));
+    assert_eq!((&restored[0]["position"], &restored[0]["backup_position"]), (&200.into(), &300.into()));
+    assert!(printed(&annalist(&["verify"], &target)).starts_with("sound: positions 1 to 200"));
+    assert_eq!(code(&annalist(&["restore", &to_target], &backups)), 2, "it is not empty");
+
+    let table = tables(&backups.join("files")).pop().expect("a table");
+    let mut bytes = fs::read(&table).expect("it can be read");
+    bytes[20] ^= 1;
+    fs::write(&table, &bytes).expect("it can be written");
+    let damaged = annalist(&["backups", "--verify"], &backups);
+    assert_eq!(code(&damaged), 5);
+    assert!(String::from_utf8_lossy(&damaged.stdout).contains(&path(&table)), "{damaged:?}");
+    let other = path(&folder.path().join("other"));
+    let refused = annalist(&["restore", &other], &backups);
+    assert_eq!(code(&refused), 5);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains(&path(&table)), "{refused:?}");
+    assert_eq!(code(&annalist(&["stats"], Path::new(&other))), 3, "half a restore is no store");
+}
+
 /// The table of a database whose bytes hold this text.
 fn table_with(dir: &Path, text: &[u8]) -> PathBuf {
     let holds =

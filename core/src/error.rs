@@ -195,11 +195,12 @@ pub enum StoreError {
     /// What to read breaks a rule. Change it.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The cursor belongs to another store, to another epoch, or lies beyond the head. Rebuild the view that holds
-    /// it; for a consumer of a broker, read the broker's last message and continue from there.
+    /// The cursor belongs to another store, lies beyond the head, or has seen events that were lost when the store was restored
+    /// from a backup. Rebuild the view that holds it; for a consumer of a broker, read the broker's last message and continue
+    /// from there.
     #[error(
-        "the cursor {cursor} does not belong to this log, whose head is {head}: another store, a restored backup, or \
-         positions that do not exist; rebuild the view, or re-read the broker's last message"
+        "the cursor {cursor} does not belong to this log, whose head is {head}: another store, or one restored from a backup \
+         that ends before what the cursor has seen; rebuild the view, or re-read the broker's last message"
     )]
     ForeignCursor {
         /// The cursor.

@@ -41,5 +41,5 @@ pub use read::{Direction, Read, Source};
 pub use record::{Body, MalformedBody, body_len, encode_body};
 pub use recorded::RecordedEvent;
 pub use statistics::Statistics;
-pub use store::{Batches, Checkpoints, Delivery, EventStore, Snapshot, Snapshots, Subscription};
+pub use store::{Batches, Checkpoints, Delivery, EventStore, Snapshot, Snapshots, Subscription, locate};
 pub use stream::{SYSTEM_STREAM, StreamId, category};

@@ -107,7 +107,8 @@ impl fmt::Debug for StoreId {
     }
 }
 
-/// How often a store has been restored from a backup, from 1: positions of different epochs are not comparable.
+/// Which life of a store: 1 at first, and a greater number after every restore from a backup. Positions of different epochs are
+/// comparable only as far as the restored store says so.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(u32);
@@ -137,8 +138,8 @@ impl fmt::Display for Epoch {
 
 /// How far a consumer has read, and of which log: (store, epoch, position), the position being the last one seen.
 ///
-/// A store refuses a cursor of another store or epoch, and one beyond its head, with
-/// [`StoreError::ForeignCursor`](crate::StoreError::ForeignCursor). [`Cursor::START`] fits every store.
+/// A store refuses a cursor of another store, one of an earlier epoch that has seen what was lost by a restore, and one beyond its
+/// head, with [`StoreError::ForeignCursor`](crate::StoreError::ForeignCursor). [`Cursor::START`] fits every store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Cursor {
     /// The store that the position belongs to.
@@ -159,7 +160,8 @@ impl Cursor {
         Self { position, ..self }
     }
 
-    /// Whether this cursor may be used on the log whose head is `head`.
+    /// Whether this cursor is of the log whose head is `head`, in its present epoch. [`locate`](crate::locate) asks the log about
+    /// one of an earlier epoch.
     #[must_use]
     pub fn fits(&self, head: &Self) -> bool {
         *self == Self::START || (self.store == head.store && self.epoch == head.epoch && self.position <= head.position)

@@ -51,6 +51,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// Follows the events that match a query behind `after`: first history, then what is recorded from now on, in order,
     /// without a gap or a repetition.
     ///
+    /// A cursor from before the log was restored is as good as one of now if nothing that it has seen was lost.
+    ///
     /// # Errors
     /// [`StoreError::ForeignCursor`] when the cursor does not belong to this log, [`StoreError::Invalid`] when the query
     /// breaks a rule.
@@ -161,6 +163,21 @@ pub trait Checkpoints: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     async fn save(&self, name: &str, note: Bytes) -> Result<(), StoreError>;
+}
+
+/// The same place in the log as it is now, of a cursor that may be from before the log was restored from a backup: it is good
+/// as long as nothing that it has seen was lost.
+///
+/// # Errors
+/// [`StoreError::ForeignCursor`] when it has seen what this log does not have; otherwise when that cannot be told.
+pub async fn locate(log: &(impl EventStore + ?Sized), cursor: Cursor) -> Result<Cursor, StoreError> {
+    let head = log.head().await?;
+    if cursor.fits(&head) {
+        return Ok(cursor);
+    }
+    // Whoever keeps the log knows what it was restored from, and follows it from there or refuses.
+    log.subscribe(Query::all(), cursor).await?;
+    Ok(head.at(cursor.position))
 }
 
 #[async_trait]

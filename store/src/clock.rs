@@ -14,11 +14,15 @@ impl Clock {
         Self { last }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the engine's clock is the one place where it reads the time")]
     pub(crate) fn now(&mut self) -> Timestamp {
-        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let now = Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX));
-        self.last = self.last.max(now);
+        self.last = self.last.max(present());
         self.last
     }
+}
+
+/// What the system says the time is.
+#[expect(clippy::disallowed_methods, reason = "the engine's clock is the one place where it reads the time")]
+pub(crate) fn present() -> Timestamp {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }

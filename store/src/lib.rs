@@ -39,11 +39,13 @@ mod verify;
 mod observe;
 mod store;
 
+mod backup;
 mod care;
 
 mod key_value;
 
 pub use annalist_metrics::{Health, Metrics};
+pub use backup::{Backup, BackupError, BackupOptions, Backups, DamagedFile, RestoreOptions, RestoreStep, Restored};
 pub use error::OpenError;
 pub use key_value::{KeyValue, KeyValueBatch, KeyValueSnapshot, VisitRow};
 pub use metrics::METRICS;

@@ -24,6 +24,12 @@ use crate::{
     tail::{Generation, Seal, View},
 };
 
+/// In a store's folder: what a backup links before it copies it. Left behind, it is removed.
+pub(crate) const STAGING: &str = "backup.staging";
+
+/// In a folder: a restore into it has begun. It becomes `STORE` when all is there.
+pub(crate) const RESTORING: &str = "RESTORING";
+
 /// An opened store before its threads run.
 pub(crate) struct Opened {
     pub(crate) shared: Arc<Shared>,
@@ -43,6 +49,26 @@ pub(crate) fn rebuild(
 ) -> Result<Opened, OpenError> {
     options.create = false;
     open_with(dir, options, Index::Rebuilt, progress)
+}
+
+/// Builds the index of a restored log, which reads all of it, and then says which store it is: from then on it is one.
+pub(crate) fn complete(
+    dir: &Path,
+    lock: File,
+    identity: StoreFile,
+    options: StoreOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Position, OpenError> {
+    let path = dir.join("STORE");
+    let text = identity.encode();
+    // Held until it is a store.
+    let held = lock.try_clone().map_err(OpenError::io("lock", dir))?;
+    let opened = open_locked(dir, lock, identity, options, Index::Rebuilt, progress)?;
+    let head = opened.shared.watermark();
+    drop(opened);
+    write_whole(dir, &path, &text).map_err(OpenError::io("write", &path))?;
+    drop(held);
+    Ok(head)
 }
 
 #[derive(PartialEq, Eq)]
@@ -66,6 +92,21 @@ fn open_with(
     fs::create_dir_all(dir).map_err(OpenError::io("create", dir))?;
     let lock = take_lock(dir)?;
     let identity = identity(dir)?;
+    open_locked(dir, lock, identity, options, wanted, progress)
+}
+
+fn open_locked(
+    dir: &Path,
+    lock: File,
+    identity: StoreFile,
+    options: StoreOptions,
+    wanted: Index,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Opened, OpenError> {
+    let staging = dir.join(STAGING);
+    if staging.exists() {
+        remove_dir(&staging)?;
+    }
     let cache = Cache::new_lru_cache(options.block_cache_bytes);
     let index_dir = dir.join("index");
     let index = open_index(&index_dir, &cache)?;
@@ -114,13 +155,13 @@ fn open_with(
     };
     let start = Start { last: head, checksum: replay.checksum, time };
     let view = View::of(Arc::new(replay.generation));
-    span.record("position", head.get());
+    tracing::Span::current().record("position", head.get());
     tracing::info!(indexed = covered.position.get(), "opened the store");
     let shared = Arc::new(Shared::new(identity, options, log, index, view, head, lock));
     Ok(Opened { shared, start })
 }
 
-fn take_lock(dir: &Path) -> Result<File, OpenError> {
+pub(crate) fn take_lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("LOCK");
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = file.map_err(OpenError::io("open", &path))?;
@@ -145,11 +186,15 @@ fn identity(dir: &Path) -> Result<StoreFile, OpenError> {
     match fs::read_to_string(&path) {
         Ok(text) => StoreFile::decode(&text).map_err(|detail| OpenError::NotAStore { dir: dir.to_owned(), detail }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if dir.join(RESTORING).exists() {
+                let detail = "a restore into it was not finished; restore again, into the same folder".to_owned();
+                return Err(OpenError::NotAStore { dir: dir.to_owned(), detail });
+            }
             if dir.join("log").exists() {
                 let detail = "it has a log but no file STORE; restore that file from a backup".to_owned();
                 return Err(OpenError::NotAStore { dir: dir.to_owned(), detail });
             }
-            let new = StoreFile { id: new_store_id(), epoch: Epoch::FIRST };
+            let new = StoreFile { id: new_store_id(), epoch: Epoch::FIRST, left: Vec::new() };
             write_whole(dir, &path, &new.encode()).map_err(OpenError::io("write", &path))?;
             Ok(new)
         }
@@ -162,7 +207,7 @@ fn new_store_id() -> StoreId {
     StoreId::new(Uuid::now_v7())
 }
 
-fn write_whole(dir: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_whole(dir: &Path, path: &Path, text: &str) -> std::io::Result<()> {
     let draft = path.with_extension("new");
     let mut file = File::create(&draft)?;
     file.write_all(text.as_bytes())?;
@@ -187,7 +232,7 @@ fn open_index(dir: &Path, cache: &Cache) -> Result<IndexDb, OpenError> {
     }
 }
 
-fn remove_dir(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn remove_dir(path: &Path) -> Result<(), OpenError> {
     fs::remove_dir_all(path).map_err(OpenError::io("remove", path))
 }
 

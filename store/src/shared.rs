@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) space: Space,
     poison: OnceLock<String>,
     index_failure: OnceLock<String>,
+    /// Held while a backup is made.
+    pub(crate) backing_up: Mutex<()>,
     /// Held for the moment of a change of the view; the condition says that the watermark or the view moved.
     moved: (Mutex<()>, Condvar),
     /// Released last, when the databases are closed.
@@ -89,6 +91,7 @@ impl Shared {
             pace: Pace::default(),
             metrics: StoreMetrics::new(),
             poison: OnceLock::new(),
+            backing_up: Mutex::new(()),
             index_failure: OnceLock::new(),
             moved: (Mutex::new(()), Condvar::new()),
             _lock: lock,
@@ -110,6 +113,13 @@ impl Shared {
 
     pub(crate) fn cursor(&self, position: Position) -> Cursor {
         Cursor { store: self.identity.id, epoch: self.identity.epoch, position }
+    }
+
+    /// The same place in this log, of a cursor of an earlier epoch too if all that it has seen is still there.
+    pub(crate) fn locate(&self, cursor: Cursor) -> Result<Cursor, StoreError> {
+        let head = self.cursor(self.watermark());
+        let position = self.identity.locate(&cursor, &head);
+        position.map(|position| head.at(position)).ok_or(StoreError::ForeignCursor { cursor, head })
     }
 
     /// Publishes a durable group: its pages to the live subscribers, then the watermark.

@@ -294,9 +294,8 @@ fn look(shared: &Shared, append: &Append, tier: Tier) -> Result<Seen, ReadError>
         heads.push(actual);
     }
     for (number, condition) in (1..).zip(&append.conditions) {
-        let head = shared.cursor(seen);
-        if !condition.after.fits(&head) {
-            return Ok(Seen::Conflict(StoreError::ForeignCursor { cursor: condition.after, head }.into()));
+        if let Err(foreign) = shared.locate(condition.after) {
+            return Ok(Seen::Conflict(foreign.into()));
         }
         let range = (condition.after().next(), seen);
         let scope = Scope { view: &view, disk: Some((&shared.index, tier)), range };

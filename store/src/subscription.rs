@@ -21,10 +21,7 @@ use crate::{
 /// Begins to follow what matches a query behind a cursor.
 pub(crate) fn begin(shared: &Arc<Shared>, query: Query, after: Cursor) -> Result<Box<dyn Subscription>, StoreError> {
     query.check()?;
-    let head = shared.cursor(shared.watermark());
-    if !after.fits(&head) {
-        return Err(StoreError::ForeignCursor { cursor: after, head });
-    }
+    let after = shared.locate(after)?;
     Ok(Box::new(Follow {
         announcements: shared.announcements(),
         shared: Arc::downgrade(shared),

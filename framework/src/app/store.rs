@@ -53,6 +53,14 @@ impl Store {
         let dir = dir.as_ref();
         let store = annalist_store::Store::open_with(dir, options)?;
         let views = annalist_store::KeyValue::open(dir.join("views"))?;
+        Ok(Self::opened(store, views))
+    }
+
+    /// A store and views that the program has opened itself, so that it can look after them as well: keep a clone of the store
+    /// for `verify` and `backup`. The app closes both.
+    #[cfg(feature = "embedded")]
+    #[must_use]
+    pub fn opened(store: annalist_store::Store, views: annalist_store::KeyValue) -> Self {
         let ports = Self::new(store.clone(), Arc::new(views.clone()));
         let (measured, asked) = (store.clone(), store.clone());
         let metrics = move || -> BoxFuture<'static, Metrics> {
@@ -60,14 +68,14 @@ impl Store {
             Box::pin(async move { store.metrics().await })
         };
         let ports = ports.observed_by(metrics, move || asked.health());
-        Ok(ports.on_close(move || {
+        ports.on_close(move || {
             let (store, views) = (store.clone(), views.clone());
             Box::pin(async move {
                 // Views first: they only remember what the log says.
                 let closed = tokio::task::spawn_blocking(move || views.close()).await;
                 store.close().await.and(closed.unwrap_or(Err(StoreError::Closed)))
             })
-        }))
+        })
     }
 
     /// A store in memory, for tests and trials.

@@ -1,6 +1,6 @@
 //! The relay's own note, and where to continue.
 
-use annalist_core::Cursor;
+use annalist_core::{Cursor, EventStore, StoreError, locate};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,16 @@ impl Note {
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
+    }
+
+    /// The same note, in the words of this log if it was restored since and still has what the note speaks of.
+    pub(super) async fn located(self, log: &dyn EventStore) -> Result<Self, StoreError> {
+        let mut note = self;
+        located(log, &mut note.scanned).await?;
+        if let Some(last) = &mut note.last {
+            located(log, &mut last.cursor).await?;
+        }
+        Ok(note)
     }
 
     fn agrees(&self, tail: &Tail) -> bool {
@@ -67,6 +77,16 @@ pub(super) fn start(tail: &Tail, note: Option<&Note>, head: &Cursor) -> Result<S
         None if tail.sequence == 0 => Ok(Start { after: Cursor::START, last: None, lost }),
         None => Err(Stopped::LostTrack { sequence: tail.sequence }),
     }
+}
+
+/// Replaces a cursor of before a restore, unless it has seen what is no longer there.
+pub(super) async fn located(log: &dyn EventStore, cursor: &mut Cursor) -> Result<(), StoreError> {
+    match locate(log, *cursor).await {
+        Ok(now) => *cursor = now,
+        Err(StoreError::ForeignCursor { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 fn before(cursor: Cursor) -> Cursor {

@@ -16,7 +16,7 @@ use super::{
     interrupt::Interrupt,
     limits::HEAD_INTERVAL,
     mapping::Mappings,
-    note::{self, Note, Start},
+    note::{self, Note, Start, located},
     options::RelayOptions,
     publisher::{PublishError, Published, Publisher},
     status::{RelayState, RelayStatus, Stopped},
@@ -126,8 +126,15 @@ impl Task {
             tail = self.publisher.resume() => tail,
         };
         let followed = async {
-            let tail = tail?;
+            let mut tail = tail?;
             let head = self.log.head().await?;
+            // Of a log that was restored since, what was noted and published before may still be good.
+            if let Some(last) = &mut tail.last {
+                located(&*self.log, &mut last.cursor).await?;
+            }
+            if let Some(note) = &mut self.note {
+                *note = note.located(&*self.log).await?;
+            }
             let start = note::start(&tail, self.note.as_ref(), &head)?;
             check_history(&*self.log, start.last, head).await?;
             let subscription = self.log.subscribe(Query::all(), start.after).await?;
@@ -255,7 +262,10 @@ impl Task {
     async fn load_note(&mut self) -> Result<(), StoreError> {
         let head = self.log.head().await?;
         let note = self.notes.load(&self.note_name).await?;
-        let note = note.and_then(|bytes| Note::decode(&bytes)).filter(|note| note.scanned.fits(&head));
+        let note = match note.and_then(|bytes| Note::decode(&bytes)) {
+            Some(note) => Some(note.located(&*self.log).await?).filter(|note| note.scanned.fits(&head)),
+            None => None,
+        };
         self.status.0.send_modify(|status| {
             status.head = head;
             status.scanned = note.map_or(Cursor::START, |note| note.scanned);

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use annalist_core::{Cursor, EventStore};
+use annalist_core::{Cursor, EventStore, locate};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
@@ -109,11 +109,15 @@ impl Runner {
 
     async fn follow_once(&mut self, tries: &mut Tries) -> Result<TakeOver, Halt> {
         let head = self.events.head().await?;
-        let cursor = self.instance.cursor().await?;
+        let noted = self.instance.cursor().await?;
+        // Of a log that was restored since, it may still be good.
+        let located = locate(&*self.events, noted).await;
+        let cursor = *located.as_ref().unwrap_or(&noted);
         let readable = self.instance.is_live().await?;
         self.parked = parked_keys(&*self.instance).await?;
         let parked = self.parked.count();
         self.publish(|published| published.begin(cursor, readable, parked));
+        located?;
         let options = Arc::clone(&self.applier.options);
         // A view that nobody reads yet is filled as by a rebuild.
         let events_max = if readable { options.live_batch_events } else { options.rebuild_batch_events };

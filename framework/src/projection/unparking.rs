@@ -1,7 +1,7 @@
 //! What people do about parked events. The runner does it for them, between two of its batches: it alone writes to the
 //! live instance, so no event of a key can slip past while those before it are applied.
 
-use annalist_core::{Cursor, EventStore, Position, Read, RecordedEvent, StoreError, Timestamp};
+use annalist_core::{Cursor, EventStore, Position, Read, RecordedEvent, Timestamp, locate};
 use tokio::sync::oneshot;
 
 use super::{
@@ -151,13 +151,8 @@ impl Unparking<'_> {
 
     /// The cursor of the instance, if it is one of this log: the positions are not, otherwise.
     async fn cursor(&self) -> Result<Cursor, ParkedError> {
-        let head = self.events.head().await.map_err(|error| self.out_of_reach(error.to_string()))?;
         let cursor = self.instance.cursor().await.map_err(|error| self.out_of_reach(chain(&error)))?;
-        if cursor.fits(&head) {
-            Ok(cursor)
-        } else {
-            Err(self.out_of_reach(StoreError::ForeignCursor { cursor, head }.to_string()))
-        }
+        locate(self.events, cursor).await.map_err(|error| self.out_of_reach(error.to_string()))
     }
 
     /// The first parked events of a key.

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicU64},
 };
 
-use annalist_core::{Checkpoints, Cursor, EventStore, StoreError};
+use annalist_core::{Checkpoints, Cursor, EventStore, StoreError, locate};
 use futures_util::future::BoxFuture;
 use tokio::{
     sync::{Notify, watch},
@@ -78,8 +78,8 @@ pub enum StartError {
     },
     /// How far the saga is was noted for another log.
     #[error(
-        "the saga `{name}` has followed another log than this one, up to {noted}, whose head is {head}: it was copied or \
-         restored without its notes; restore both together"
+        "the saga `{name}` has followed another log than this one, up to {noted}, whose head is {head}: the log was copied \
+         without its notes, or restored to a position before every earlier backup; restore it to the end of a backup"
     )]
     Foreign {
         /// The saga.
@@ -208,8 +208,12 @@ async fn prepare<S: Saga>(
     let noted = noted.map(|bytes| serde_json::from_slice::<Note>(&bytes)).transpose();
     let noted = noted.map_err(|error| StartError::Store { name, why: format!("its note cannot be read: {error}") })?;
     let scanned = match noted {
-        Some(Note { scanned }) if scanned.fits(&head) => scanned,
-        Some(Note { scanned: noted }) => return Err(StartError::Foreign { name, noted, head }),
+        Some(Note { scanned: noted }) => match locate(&*ground.events, noted).await {
+            Err(StoreError::ForeignCursor { cursor: noted, head }) => {
+                return Err(StartError::Foreign { name, noted, head });
+            }
+            located => located.map_err(unusable)?,
+        },
         None => {
             let scanned = if options.begin == Begin::Now { head } else { head.at(annalist_core::Position::ZERO) };
             // Noted before anything else: after a crash, now is still then.

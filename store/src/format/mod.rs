@@ -1,6 +1,7 @@
 //! The only code that knows how bytes lie in the log and the index. `docs/format.md` has the tables.
 
 mod item;
+mod manifest;
 mod page;
 mod pick;
 mod row;
@@ -10,6 +11,7 @@ mod tests;
 mod varint;
 
 pub(crate) use item::{Frame, Item};
+pub(crate) use manifest::{BackedUpFile, MANIFEST_FILE, Manifest};
 pub(crate) use page::{Damage, Page, PageBuilder, PageHeader};
 pub(crate) use pick::pick_records;
 pub(crate) use row::{

@@ -12,6 +12,8 @@
 //! | checksum | u32 | CRC-32 of the page without this field |
 //! | items | | frames and records |
 
+mod cut;
+
 use annalist_core::{Append, NewEvent, Position, RecordedEvent, StreamId, Timestamp, Version};
 use bytes::Bytes;
 

@@ -1,12 +1,14 @@
 //! Pages and rows come back as they were written; damaged ones are errors and never other events.
 
 use annalist_core::{
-    Append, EventId, EventType, Expected, Fingerprint, Key, NewEvent, Position, RecordedEvent, StreamId, Tag,
+    Append, Epoch, EventId, EventType, Expected, Fingerprint, Key, NewEvent, Position, RecordedEvent, StreamId, Tag,
     Timestamp, Version,
 };
 use uuid::Uuid;
 
-use super::{KeyRow, Kind, ListRow, Mark, Page, PageBuilder, StoreFile, Totals, pick_records, row};
+use super::{
+    BackedUpFile, KeyRow, Kind, ListRow, Manifest, Mark, Page, PageBuilder, StoreFile, Totals, pick_records, row,
+};
 
 fn event(number: u64) -> NewEvent {
     let id = EventId::new(Uuid::from_u128(u128::from(number) + 1));
@@ -145,7 +147,7 @@ fn rows_come_back() {
     row.encode(&mut value);
     assert_eq!(KeyRow::decode(&value), Some(row));
     let totals = Totals { streams: 3, event_bytes: 1 << 40 };
-    let mark = Mark { epoch: annalist_core::Epoch::new(2), position: Position::new(9), checksum: 8, totals };
+    let mark = Mark { epoch: Epoch::new(2), position: Position::new(9), checksum: 8, totals };
     assert_eq!(Mark::decode(&mark.encode()), Some(mark));
     assert_eq!(Mark::decode(&[0; 16]), None, "the mark of an older layout is not one");
 }
@@ -167,11 +169,58 @@ fn the_rows_of_a_list_stand_together_in_order() {
 
 #[test]
 fn the_store_file_comes_back_or_says_what_is_wrong() {
-    let file = StoreFile { id: annalist_core::StoreId::new(Uuid::from_u128(7)), epoch: annalist_core::Epoch::FIRST };
+    let file = store_file();
     let text = file.encode();
-    assert_eq!(StoreFile::decode(&text), Ok(file));
+    assert_eq!(StoreFile::decode(&text), Ok(file.clone()));
+    let restored = file.restored(Epoch::new(7), Position::new(9)).restored(Epoch::new(8), Position::new(4));
+    assert_eq!(StoreFile::decode(&restored.encode()), Ok(restored));
     assert!(StoreFile::decode(&text.replace("epoch 1", "epoch 2")).is_err(), "the checksum notices a change");
     assert!(StoreFile::decode("").is_err());
+}
+
+fn store_file() -> StoreFile {
+    StoreFile { id: annalist_core::StoreId::new(Uuid::from_u128(7)), epoch: Epoch::FIRST, left: Vec::new() }
+}
+
+#[test]
+fn a_cursor_of_an_earlier_epoch_is_good_as_far_as_nothing_it_has_seen_was_lost() {
+    let twice = store_file().restored(Epoch::new(7), Position::new(9)).restored(Epoch::new(8), Position::new(4));
+    let cursor = |epoch, position| annalist_core::Cursor {
+        store: twice.id,
+        epoch: Epoch::new(epoch),
+        position: Position::new(position),
+    };
+    let head = cursor(8, 20);
+    let located = |epoch, position| twice.locate(&cursor(epoch, position), &head).map(Position::get);
+    assert_eq!((located(8, 20), located(8, 21)), (Some(20), None));
+    // The second restore went back behind the first.
+    assert_eq!((located(7, 4), located(7, 5), located(1, 4), located(1, 5)), (Some(4), None, Some(4), None));
+    assert_eq!(located(6, 1), None, "an epoch that this log never was in");
+    let other = annalist_core::Cursor { store: annalist_core::StoreId::new(Uuid::from_u128(8)), ..cursor(7, 1) };
+    assert_eq!(twice.locate(&other, &head), None);
+    assert_eq!(twice.locate(&annalist_core::Cursor::START, &head), Some(Position::ZERO));
+}
+
+#[test]
+fn a_manifest_comes_back_and_names_nothing_outside_its_folder() {
+    let file = |name: &str, path: &str| BackedUpFile {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        bytes: 12,
+        crc32: 0xab,
+        modified_nanos: 1_700_000_000_000_000_001,
+    };
+    let identity = store_file().restored(Epoch::new(7), Position::new(9));
+    let files = vec![file("000012.sst", "files/000012-000000ab.sst"), file("CURRENT", "000003/CURRENT")];
+    let (time, position) = (Timestamp::from_micros(5), Position::new(11));
+    let manifest = Manifest { number: 3, time, identity, position, checksum: 0xfe, added_bytes: 24, files };
+    let text = manifest.encode();
+    assert_eq!(Manifest::decode(&text), Ok(manifest.clone()));
+    assert!(Manifest::decode(&text.replace("position 11", "position 12")).is_err(), "the checksum notices a change");
+    for (name, path) in [("../x", "files/x"), ("x", "../files/x"), ("x", "/x"), ("", "x"), ("a/b", "x")] {
+        let bad = Manifest { files: vec![file(name, path)], ..manifest.clone() };
+        assert!(Manifest::decode(&bad.encode()).is_err(), "{name} {path}");
+    }
 }
 
 #[test]

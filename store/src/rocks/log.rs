@@ -16,12 +16,12 @@ use crate::{
     options::{Durability, StoreOptions},
 };
 
-const PAGES: &str = "pages";
-const STATE: &str = "state";
+pub(super) const PAGES: &str = "pages";
+pub(super) const STATE: &str = "state";
 
 pub(crate) struct LogDb {
-    db: DB,
-    durability: Durability,
+    pub(super) db: DB,
+    pub(super) durability: Durability,
     scattered: Scattered,
     /// Whether to put what is in memory into tables at the end, so that the next opening has nothing to recover. Not behind
     /// a failed write: what became of it is for recovery to find out.
@@ -50,18 +50,22 @@ impl Scattered {
 impl LogDb {
     pub(crate) fn open(dir: &Path, settings: &StoreOptions) -> Result<Self, rocksdb::Error> {
         let database = options::log_database(settings, options::takes_direct_writes(dir));
-        let db = DB::open_cf_descriptors(&database, dir, families(settings))?;
-        Ok(Self { db, durability: settings.durability, scattered: Scattered::new(), tidy: AtomicBool::new(true) })
+        let db = DB::open_cf_descriptors(&database, dir, families(settings, false))?;
+        Ok(Self::new(db, settings, true))
+    }
+
+    pub(super) fn new(db: DB, settings: &StoreOptions, tidy: bool) -> Self {
+        Self { db, durability: settings.durability, scattered: Scattered::new(), tidy: AtomicBool::new(tidy) }
     }
 
     /// Opens what is there to read only: recovers as [`Self::open`] does, but in memory, and changes nothing.
-    pub(super) fn open_to_look(dir: &Path, settings: &StoreOptions) -> Result<Self, rocksdb::Error> {
-        let (database, families) = (options::log_database(settings, false), families(settings));
+    pub(crate) fn open_to_look(dir: &Path, settings: &StoreOptions) -> Result<Self, rocksdb::Error> {
+        let (database, families) = (options::log_database(settings, false), families(settings, false));
         let db = DB::open_cf_descriptors_read_only(&database, dir, families, false)?;
-        Ok(Self { db, durability: settings.durability, scattered: Scattered::new(), tidy: AtomicBool::new(false) })
+        Ok(Self::new(db, settings, false))
     }
 
-    fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
+    pub(super) fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
         let missing = Damage { position: Position::ZERO, detail: "a column family of the log is missing" };
         self.db.cf_handle(name).ok_or(ReadError::Damaged(missing))
     }
@@ -261,12 +265,13 @@ impl Drop for LogDb {
     }
 }
 
-fn families(settings: &StoreOptions) -> [ColumnFamilyDescriptor; 2] {
+/// The families of the log; `as_they_are` leaves their tables alone.
+pub(super) fn families(settings: &StoreOptions, as_they_are: bool) -> [ColumnFamilyDescriptor; 2] {
     // The scan of the write-ahead log knows the pages' family by its number, which follows from this order.
-    [
-        ColumnFamilyDescriptor::new(PAGES, options::pages_family(settings)),
-        ColumnFamilyDescriptor::new(STATE, options::state_family()),
-    ]
+    [(PAGES, options::pages_family(settings)), (STATE, options::state_family())].map(|(name, mut family)| {
+        family.set_disable_auto_compactions(as_they_are);
+        ColumnFamilyDescriptor::new(name, family)
+    })
 }
 
 const fn not_in_the_log(first: Position) -> Damage {

@@ -1,5 +1,6 @@
 //! The only code of the engine that names RocksDB (the key-value store of the views has its own). Everything here blocks.
 
+mod backup;
 mod condition;
 mod index;
 mod iterators;
@@ -9,6 +10,7 @@ mod options;
 mod tests;
 mod wal_check;
 
+pub(crate) use backup::log_files;
 pub(crate) use condition::Condition;
 pub(crate) use index::{IndexCounts, IndexDb, IndexError};
 pub(crate) use log::LogDb;

@@ -1,0 +1,76 @@
+//! `annalist backups`: the backups in a folder, and whether they are as they were written.
+
+use std::path::PathBuf;
+
+use annalist_store::{Backup, Backups, DamagedFile};
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    backup,
+    failure::{Done, Failure},
+    output::Output,
+};
+
+/// Lists the backups in a folder, oldest first
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The folder of the backups.
+    backups: PathBuf,
+    /// Read all their files, and compare them with their checksums.
+    #[arg(long)]
+    verify: bool,
+}
+
+/// A backup, and what is damaged of it.
+type Listed = (Option<Backup>, Vec<DamagedFile>);
+
+pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Done, Failure> {
+    let Arguments { backups, verify } = arguments;
+    let listed = tokio::task::spawn_blocking(move || list(&Backups::of(backups), verify));
+    let listed =
+        listed.await.map_err(|error| Failure::Other(format!("looking at the backups broke off: {error}")))??;
+    if output.json {
+        for (backup, damaged) in &listed {
+            let mut value = backup.as_ref().map_or_else(|| json!({}), backup::json);
+            let damaged = damaged.iter().map(|file| json!({ "path": file.path, "detail": file.detail }));
+            if verify || damaged.len() > 0 {
+                value["damaged"] = damaged.collect();
+            }
+            output.value(&value)?;
+        }
+    } else {
+        let rows = listed.iter().filter_map(|(backup, damaged)| Some((backup.as_ref()?, damaged)));
+        let rows = rows.map(|(backup, damaged)| {
+            let state = match (damaged.is_empty(), verify) {
+                (false, _) => "damaged",
+                (true, true) => "sound",
+                (true, false) => "not read",
+            };
+            let Backup { number, time, head, bytes, added_bytes, .. } = backup;
+            let numbers = [number, &u64::from(head.epoch.get()), &head.position.get(), bytes, added_bytes];
+            let [number, epoch, position, bytes, added] = numbers.map(ToString::to_string);
+            [number, time.to_string(), epoch, position, bytes, added, state.to_owned()]
+        });
+        output.table(["number", "time", "epoch", "position", "bytes", "new bytes", "state"], rows)?;
+        for file in listed.iter().flat_map(|(_, damaged)| damaged) {
+            output.line(&format!("damaged: {file}"))?;
+        }
+    }
+    let is_sound = listed.iter().all(|(_, damaged)| damaged.is_empty());
+    Ok(if is_sound { Done::Well } else { Done::FoundDamage })
+}
+
+fn list(backups: &Backups, verify: bool) -> Result<Vec<Listed>, Failure> {
+    let listed = backups.list()?;
+    let each = listed.into_iter().map(|backup| match backup {
+        Err(damaged) => Ok((None, vec![damaged])),
+        Ok(backup) if verify => {
+            let bar = Output::bar("reading");
+            let damaged = backups.verify(Some(backup.number), |progress| bar.show(progress))?;
+            Ok((Some(backup), damaged))
+        }
+        Ok(backup) => Ok((Some(backup), Vec::new())),
+    });
+    each.collect()
+}

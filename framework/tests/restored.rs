@@ -1,0 +1,167 @@
+//! A service whose store was restored from a backup: what goes on, what stops, and what is said.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{path::Path, time::Duration};
+
+use annalist::{
+    Aggregate, App, Command, Context, Decide, Decision, Event, Recorded, State, Store, emit,
+    outbox::{IntegrationEvent, MemoryPublisher, Outbox, RelayState, Stopped},
+    projection::{ApplyError, Embedded, Projection, ProjectionState, Table, Tx},
+};
+use annalist_store::{BackupOptions, Backups, RestoreOptions, Store as Engine};
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Clone, Debug)]
+#[event(category = "counter")]
+enum Counted {
+    #[event(name = "counted")]
+    By { steps: u64 },
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Counter(u64);
+
+impl State for Counter {
+    type Event = Counted;
+    fn evolve(&mut self, Counted::By { steps }: &Counted) {
+        self.0 += steps;
+    }
+}
+
+impl Aggregate for Counter {
+    type Id = String;
+}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "count")]
+struct Count(u64);
+
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("never")]
+struct Never;
+
+impl Decide<Count> for Counter {
+    type Rejection = Never;
+    type Reply = u64;
+    fn decide(&self, &Count(steps): &Count, _: &Context) -> Result<Decision<Counted, u64>, Never> {
+        Ok(emit(Counted::By { steps }).reply(self.0 + steps))
+    }
+}
+
+struct Counts;
+
+const COUNTS: Table<String, u64> = Table::new("counts");
+
+impl Projection for Counts {
+    const NAME: &'static str = "counts";
+    const VERSION: u32 = 1;
+    type Event = Counted;
+    type Model = Embedded;
+
+    async fn apply(&self, event: &Recorded<Counted>, tx: &mut Tx) -> Result<(), ApplyError> {
+        let Counted::By { steps } = event.event;
+        tx.update(&COUNTS, &event.record.stream_id().identifier().to_owned(), |count| *count += steps)?;
+        Ok(())
+    }
+}
+
+async fn start(dir: &Path, publisher: &MemoryPublisher) -> App {
+    let outbox = Outbox::new(publisher.clone()).map_events(|event: &Recorded<Counted>| {
+        vec![IntegrationEvent::json("counters.counted.v1", event.record.stream(), "{}").unwrap()]
+    });
+    App::open(Store::embedded(dir).unwrap()).projection(Counts).outbox(outbox).start().await.unwrap()
+}
+
+async fn count(app: &App, times: u64) -> annalist::Cursor {
+    let mut last = None;
+    for _ in 0..times {
+        let receipt = app.on::<Counter>("a".to_owned()).execute(Count(1)).await.unwrap();
+        let relay = app.relays().first().unwrap();
+        app.view::<Counts>().unwrap().after(receipt.cursor).ready().await.unwrap();
+        tokio::time::timeout(Duration::from_secs(30), relay.published(receipt.cursor)).await.unwrap().unwrap();
+        last = Some(receipt.cursor);
+    }
+    last.unwrap()
+}
+
+/// Makes a backup of the store in `dir` while nothing runs.
+async fn back_up(dir: &Path, backups: &Path) {
+    let store = Engine::open(dir).unwrap();
+    store.backup(backups, BackupOptions::default(), |_| {}).await.unwrap();
+    store.close().await.unwrap();
+}
+
+/// Puts the restored log in the place of the one in `dir`, whose views stay.
+fn restore(backups: &Path, dir: &Path) {
+    let new = dir.with_file_name("new");
+    Backups::of(backups).restore(None, &new, RestoreOptions::default(), |_| {}).unwrap();
+    std::fs::rename(dir.join("views"), new.join("views")).unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+    std::fs::rename(new, dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_seen_no_more_than_was_restored_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, backups) = (folder.path().join("data"), folder.path().join("backups"));
+    let publisher = MemoryPublisher::new();
+    let app = start(&dir, &publisher).await;
+    let before = count(&app, 5).await;
+    app.shutdown().await.unwrap();
+    back_up(&dir, &backups).await;
+    restore(&backups, &dir);
+    for total in [8, 11] {
+        let app = start(&dir, &publisher).await;
+        let after = count(&app, 3).await;
+        assert!(after.epoch > before.epoch && after.store == before.store);
+        let view = app.view::<Counts>().unwrap().after(after);
+        assert_eq!(view.get(&COUNTS, &"a".to_owned()).await, Ok(Some(total)), "no event is counted twice");
+        assert_eq!(publisher.messages().len() as u64, total, "nor published twice");
+        app.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_seen_what_is_lost_says_so_and_a_view_is_rebuilt() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, backups) = (folder.path().join("data"), folder.path().join("backups"));
+    let publisher = MemoryPublisher::new();
+    let app = start(&dir, &publisher).await;
+    count(&app, 5).await;
+    app.shutdown().await.unwrap();
+    back_up(&dir, &backups).await;
+    let app = start(&dir, &publisher).await;
+    let lost = count(&app, 2).await;
+    app.shutdown().await.unwrap();
+    restore(&backups, &dir);
+
+    let app = start(&dir, &publisher).await;
+    // More events than were lost, so that positions alone would not tell.
+    for _ in 0..4 {
+        app.on::<Counter>("a".to_owned()).execute(Count(1)).await.unwrap();
+    }
+    let mut state = ProjectionState::Stopped;
+    for _ in 0..3_000 {
+        state = app.projections().of::<Counts>().unwrap().status().await.unwrap().state;
+        if matches!(state, ProjectionState::Foreign { .. }) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let ProjectionState::Foreign { error } = state else { panic!("the view is {state}") };
+    assert!(error.contains(&lost.to_string()) && error.contains("rebuild the view"), "{error}");
+    let relay = app.relays().first().unwrap();
+    let stopped = loop {
+        if let RelayState::Stopped(why) = relay.status().state {
+            break why;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert!(matches!(&stopped, Stopped::Foreign { last, .. } if last.cursor == lost), "{stopped}");
+    assert_eq!(publisher.messages().len(), 7, "nothing is published behind what this log does not have");
+
+    app.projections().rebuild::<Counts>().await.unwrap();
+    let view = app.view::<Counts>().unwrap();
+    assert_eq!(view.get(&COUNTS, &"a".to_owned()).await, Ok(Some(9)));
+    app.shutdown().await.unwrap();
+}

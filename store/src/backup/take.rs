@@ -1,0 +1,185 @@
+//! Making a backup: link, check, copy what is new, and write the manifest last.
+
+use std::{
+    fs::{self, Metadata},
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use annalist_core::Position;
+
+use super::{
+    Backup, BackupError, BackupOptions,
+    copy::{Sum, copy, sync_dir},
+    folder::Folder,
+};
+use crate::{
+    clock,
+    format::{BackedUpFile, MANIFEST_FILE, Manifest, Page},
+    progress::Progress,
+    recovery::{self, STAGING},
+    rocks::{LogDb, ReadError, log_files},
+    shared::Shared,
+};
+
+/// See the module.
+pub(super) fn take(
+    shared: &Shared,
+    folder: &Folder,
+    options: &BackupOptions,
+    mut progress: impl FnMut(Progress),
+) -> Result<Backup, BackupError> {
+    let time = clock::present();
+    let dir = folder.dir();
+    let span = tracing::info_span!("annalist.backup", dir = %dir.display(), position = tracing::field::Empty);
+    let _entered = span.enter();
+    let _lock = folder.lock_for_writing()?;
+    let mut whole = folder.manifests()?;
+    if let Some(other) = whole.iter().find(|manifest| manifest.identity.id != shared.identity.id) {
+        let detail = format!("it holds backups of the store {}, this is {}", other.identity.id, shared.identity.id);
+        return Err(BackupError::Unfit { dir: dir.to_owned(), detail });
+    }
+    folder.tidy(&whole)?;
+    let staged = Staged::link(shared)?;
+    let last = whole.iter().rev().find(|manifest| manifest.identity.epoch == shared.identity.epoch);
+    let (position, checksum) = staged.check(shared, last)?;
+    let number = folder.next_number()?;
+    let (files, added_bytes) = copy_new(folder, &staged, shared, &whole, number, &mut progress)?;
+    progress(Progress { done: added_bytes, total: added_bytes });
+    let identity = shared.identity.clone();
+    let manifest = Manifest { number, time, identity, position, checksum, added_bytes, files };
+    // Before the manifest says that it is there, everything else has to be.
+    for dir in [&folder.shared_files(), &folder.of(number), dir] {
+        sync_dir(dir)?;
+    }
+    let path = folder.of(number).join(MANIFEST_FILE);
+    recovery::write_whole(&folder.of(number), &path, &manifest.encode()).map_err(BackupError::io("write", &path))?;
+    span.record("position", position.get());
+    tracing::info!(number, added_bytes, "made a backup");
+    let backup = Backup::of(&manifest);
+    whole.push(manifest);
+    let surplus = options.keep.map_or(0, |keep| whole.len().saturating_sub(keep.get()));
+    for manifest in whole.drain(..surplus) {
+        folder.remove(manifest.number)?;
+    }
+    if surplus > 0 {
+        folder.tidy(&whole)?;
+    }
+    Ok(backup)
+}
+
+/// The log as it was at one moment, linked in the folder of the store; removed when dropped.
+struct Staged<'a> {
+    shared: &'a Shared,
+    dir: PathBuf,
+    /// What was durable before.
+    watermark: Position,
+    _alone: parking_lot::MutexGuard<'a, ()>,
+}
+
+impl<'a> Staged<'a> {
+    fn link(shared: &'a Shared) -> Result<Self, BackupError> {
+        let log = shared.log.dir();
+        let store = log.parent().unwrap_or(log);
+        let busy = || BackupError::Busy { dir: store.to_owned(), holder: "another backup of it".to_owned() };
+        let alone = shared.backing_up.try_lock().ok_or_else(busy)?;
+        let dir = store.join(STAGING);
+        if dir.exists() {
+            fs::remove_dir_all(&dir).map_err(BackupError::io("remove", &dir))?;
+        }
+        // What became of a failed write is for recovery to find out.
+        if let Some(poisoned) = shared.poisoned() {
+            return Err(store_error(ReadError::Poisoned(poisoned.to_string())));
+        }
+        let staged = Self { shared, dir, watermark: shared.watermark(), _alone: alone };
+        staged.shared.log.link_to(&staged.dir).map_err(store_error)?;
+        Ok(staged)
+    }
+
+    /// Reads what is new since the last backup. Returns where the log ends, and the checksum of its last page.
+    fn check(&self, shared: &Shared, last: Option<&Manifest>) -> Result<(Position, u32), BackupError> {
+        let log = LogDb::open_linked(&self.dir, &shared.options).map_err(store_error)?;
+        let known = last.map_or((Position::ZERO, 0), |last| (last.position, last.checksum));
+        let end = log.check_pages(known).map_err(store_error)?;
+        let end = end.as_ref().map_or((Position::ZERO, 0), |page| (Page::last(page), page.checksum()));
+        if end.0 < self.watermark {
+            let detail = "the tables of the log end before events that were durable; verify the store";
+            return Err(store_error(crate::format::Damage { position: end.0.next(), detail }.into()));
+        }
+        Ok(end)
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.dir) {
+            tracing::warn!(%error, dir = %self.dir.display(), "what was linked for a backup is not removed; the next one does it");
+        }
+    }
+}
+
+/// Copies what no backup has yet. Returns all files, and the bytes that are new.
+fn copy_new(
+    folder: &Folder,
+    staged: &Staged<'_>,
+    shared: &Shared,
+    whole: &[Manifest],
+    number: u64,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Vec<BackedUpFile>, u64), BackupError> {
+    let own = folder.of(number);
+    fs::create_dir(&own).map_err(BackupError::io("create", &own))?;
+    let files = log_files(&staged.dir).map_err(BackupError::io("list", &staged.dir))?;
+    let of_epoch = whole.iter().rev().filter(|manifest| manifest.identity.epoch == shared.identity.epoch);
+    let known: Vec<&BackedUpFile> = of_epoch.flat_map(|manifest| &manifest.files).collect();
+    let mut backed_up = Vec::new();
+    let mut wanted = Vec::new();
+    for (name, metadata) in files {
+        match known.iter().find(|file| is_same(file, &name, &metadata) && is_there(folder, file)) {
+            Some(same) => backed_up.push((*same).clone()),
+            None => wanted.push((name, metadata)),
+        }
+    }
+    let (mut done, total) = (0, wanted.iter().map(|(_, metadata)| metadata.len()).sum());
+    progress(Progress { done, total });
+    for (name, metadata) in wanted {
+        let is_shared = name.ends_with(".sst");
+        let dir = if is_shared { folder.shared_files() } else { own.clone() };
+        let draft = dir.join(format!("{name}.new"));
+        let Sum { bytes, crc32 } = copy(&staged.dir.join(&name), &draft, &mut |bytes| {
+            done += bytes;
+            progress(Progress { done, total });
+        })?;
+        let kept = match name.strip_suffix(".sst") {
+            Some(number) => format!("{number}-{crc32:08x}.sst"),
+            None => name.clone(),
+        };
+        let path = dir.join(&kept);
+        fs::rename(&draft, &path).map_err(BackupError::io("rename", &draft))?;
+        let path = path.strip_prefix(folder.dir()).unwrap_or(&path).to_string_lossy().into_owned();
+        backed_up.push(BackedUpFile { name, path, bytes, crc32, modified_nanos: modified_nanos(&metadata) });
+    }
+    Ok((backed_up, done))
+}
+
+/// Whether a table of the log is the one that was copied before: tables are never changed once they are written.
+fn is_same(file: &BackedUpFile, name: &str, metadata: &Metadata) -> bool {
+    name.ends_with(".sst")
+        && file.name == name
+        && file.bytes == metadata.len()
+        && file.modified_nanos == modified_nanos(metadata)
+}
+
+fn is_there(folder: &Folder, file: &BackedUpFile) -> bool {
+    let is_whole = |path: &Path| fs::metadata(path).is_ok_and(|found| found.len() == file.bytes);
+    is_whole(&folder.dir().join(&file.path))
+}
+
+fn modified_nanos(metadata: &Metadata) -> u128 {
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    modified.unwrap_or_default().as_nanos()
+}
+
+fn store_error(error: ReadError) -> BackupError {
+    BackupError::Store(error.into_store_error())
+}
