@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use annalist_store::{Backup, Backups, DamagedFile};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     backup,
@@ -32,12 +32,10 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
         listed.await.map_err(|error| Failure::Other(format!("looking at the backups broke off: {error}")))??;
     if output.json {
         for (backup, damaged) in &listed {
-            let mut value = backup.as_ref().map_or_else(|| json!({}), backup::json);
-            let damaged = damaged.iter().map(|file| json!({ "path": file.path, "detail": file.detail }));
-            if verify || damaged.len() > 0 {
-                value["damaged"] = damaged.collect();
-            }
-            output.value(&value)?;
+            let damaged: Vec<Value> =
+                damaged.iter().map(|file| json!({ "path": file.path, "detail": file.detail })).collect();
+            let backup = backup.as_ref().map(backup::json);
+            output.value(&json!({ "backup": backup, "read": verify, "damaged": damaged }))?;
         }
     } else {
         let rows = listed.iter().filter_map(|(backup, damaged)| Some((backup.as_ref()?, damaged)));

@@ -1,6 +1,6 @@
 //! How a command ends, and with which exit code.
 
-use std::{io, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use annalist_core::{Invalid, StoreError};
 use annalist_store::{BackupError, OpenError};
@@ -36,6 +36,12 @@ pub(crate) enum Failure {
     Invalid(#[from] Invalid),
     #[error("cannot write the output")]
     Output(#[source] io::Error),
+    /// What was asked for cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// A line of a file cannot be imported.
+    #[error("{}, line {number}: {why}", .file.display())]
+    Line { file: PathBuf, number: u64, why: String },
     #[error("{0}")]
     Configuration(String),
     #[error("{0}")]
@@ -49,8 +55,10 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Invalid(_)
+            Self::Line { .. } => 6,
+            Self::Usage(_)
             | Self::Configuration(_)
+            | Self::Invalid(_)
             | Self::Store(StoreError::Invalid(_))
             | Self::Backup(BackupError::Occupied { .. } | BackupError::Beyond { .. }) => 2,
             Self::Open(error) | Self::Backup(BackupError::Open(error)) => of_opening(error),

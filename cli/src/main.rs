@@ -8,12 +8,15 @@ mod failure;
 mod output;
 mod place;
 
+mod cloud_events;
 mod events;
 
 mod backup;
 mod backups;
 mod config;
+mod export;
 mod groups;
+mod import;
 mod read;
 mod rebuild_index;
 mod restore;
@@ -38,7 +41,8 @@ Exit codes:
   2  the command line is wrong, or asks for what there is not
   3  there is no store that this program can open, or no backup
   4  the store or the folder of backups is in use
-  5  something is damaged";
+  5  something is damaged
+  6  an event cannot be imported as it is";
 
 #[derive(Parser, Debug)]
 #[command(name = "annalist", version, about = "Looks after a store of events in a folder", after_help = EXIT_CODES)]
@@ -61,6 +65,8 @@ enum Command {
     Backup(backup::Arguments),
     Backups(backups::Arguments),
     Restore(restore::Arguments),
+    Export(export::Arguments),
+    Import(import::Arguments),
     Serve(annalist_server::Arguments),
     Config(config::Arguments),
     Groups(groups::Arguments),
@@ -93,6 +99,8 @@ async fn run(command: Command, output: &mut Output) -> Result<Done, Failure> {
         Command::Backup(arguments) => backup::run(arguments, output).await,
         Command::Backups(arguments) => backups::run(arguments, output).await,
         Command::Restore(arguments) => restore::run(arguments, output).await,
+        Command::Export(arguments) => export::run(&arguments, output).await,
+        Command::Import(arguments) => import::run(arguments, output).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Config(arguments) => config::run(&arguments, output),
         Command::Groups(arguments) => groups::run(&arguments, output).await,

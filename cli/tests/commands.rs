@@ -177,7 +177,7 @@ async fn a_store_is_backed_up_listed_and_restored() {
     let said = printed(&annalist(&["backup", &to_backups, "--keep", "2"], &dir));
     assert!(said.starts_with("backup 2 holds positions 1 to 300: "), "{said}");
     let listed = lines(&annalist(&["backups", "--json", "--verify"], &backups));
-    assert_eq!(listed.iter().map(|backup| &backup["number"]).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(listed.iter().map(|listed| &listed["backup"]["number"]).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(listed[1]["damaged"], Value::Array(Vec::new()));
     assert!(printed(&annalist(&["backups", "--verify"], &backups)).contains("sound"));
 

@@ -1,6 +1,6 @@
 //! What a caller hands in.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,19 @@ impl Timestamp {
     #[must_use]
     pub const fn as_micros(self) -> i64 {
         self.0
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = Invalid;
+
+    /// Reads what [`Display`](fmt::Display) writes, and any other time in RFC 3339 that has no more than microseconds.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let time: Option<jiff::Timestamp> = text.parse().ok();
+        let time = time.filter(|time| time.subsec_nanosecond() % 1000 == 0);
+        let time =
+            time.ok_or_else(|| Invalid::Other { why: format!("`{text}` is no time (RFC 3339, to microseconds)") })?;
+        Ok(Self(time.as_microsecond()))
     }
 }
 

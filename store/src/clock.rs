@@ -14,6 +14,17 @@ impl Clock {
         Self { last }
     }
 
+    /// What it gave last.
+    pub(crate) const fn last(&self) -> Timestamp {
+        self.last
+    }
+
+    /// Goes on from a time that it did not give itself.
+    pub(crate) fn go_on_from(&mut self, time: Timestamp) -> Timestamp {
+        self.last = self.last.max(time);
+        self.last
+    }
+
     pub(crate) fn now(&mut self) -> Timestamp {
         self.last = self.last.max(present());
         self.last

@@ -41,12 +41,14 @@ mod store;
 
 mod backup;
 mod care;
+mod import;
 
 mod key_value;
 
 pub use annalist_metrics::{Health, Metrics};
 pub use backup::{Backup, BackupError, BackupOptions, Backups, DamagedFile, RestoreOptions, RestoreStep, Restored};
 pub use error::OpenError;
+pub use import::{ImportError, Imported, PastEvent};
 pub use key_value::{KeyValue, KeyValueBatch, KeyValueSnapshot, VisitRow};
 pub use metrics::METRICS;
 pub use options::{Compression, Durability, StoreOptions};

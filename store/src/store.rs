@@ -108,6 +108,14 @@ impl Store {
         Ok(Arc::clone(&self.engine()?.shared))
     }
 
+    /// Appends what was recorded before, each event with its time.
+    pub(crate) async fn append_past(&self, append: Append, times: Vec<Timestamp>) -> Result<Appended, AppendError> {
+        let engine = self.engine()?;
+        let answer = engine.append(append, Some(times)).await;
+        engine.shared.metrics.answered(&answer);
+        answer
+    }
+
     /// Whether the store takes appends, as of now. Asks no disk.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -179,7 +187,8 @@ impl Engine {
         observe::health(&self.shared)
     }
 
-    async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
+    /// `times` says when each event was recorded, in the order of the append; `None` for now.
+    async fn append(&self, mut append: Append, mut times: Option<Vec<Timestamp>>) -> Result<Appended, AppendError> {
         let began = Instant::now();
         let bytes = append.check()?;
         let permits = u32::try_from(bytes / limits::REQUEST_BYTES_MIN + 1).unwrap_or(u32::MAX);
@@ -207,7 +216,9 @@ impl Engine {
             };
             let (answer, answered) = oneshot::channel();
             let streams = Vec::with_capacity(heads.len());
-            let request = Box::new(Request { append, bytes, began, seen, heads, streams, _permit: permit });
+            let times_of = times.take();
+            let request =
+                Box::new(Request { append, times: times_of, bytes, began, seen, heads, streams, _permit: permit });
             let Some(Ok(())) = self.requests.as_ref().map(|requests| requests.send(Call { request, answer })) else {
                 return Err(AppendError::Store(StoreError::Closed));
             };
@@ -222,7 +233,7 @@ impl Engine {
                 }
                 Answer::Repeated(row) => return Ok(self.outcome(row).await?.appended),
                 Answer::Refused(error) => return Err(error),
-                Answer::Stale => append = request.append,
+                Answer::Stale => (append, times) = (request.append, request.times),
             }
         }
     }
@@ -315,7 +326,7 @@ impl EventStore for Store {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let engine = self.engine()?;
         let span = tracing::debug_span!("annalist.append", entries = append.entries.len());
-        let answer = engine.append(append).instrument(span).await;
+        let answer = engine.append(append, None).instrument(span).await;
         engine.shared.metrics.answered(&answer);
         answer
     }

@@ -30,3 +30,15 @@ fn a_content_type_that_could_not_be_made_is_not_deserialised_either() {
         assert!(serde_json::from_str::<ContentType>(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_time_is_read_as_it_is_written() {
+    for micros in [0, 1, -1, 1_700_000_000_123_456, -62_135_596_800_000_000] {
+        let time = super::Timestamp::from_micros(micros);
+        assert_eq!(time.to_string().parse(), Ok(time));
+    }
+    assert_eq!("2026-01-02T03:04:05+01:00".parse(), "2026-01-02T02:04:05Z".parse::<super::Timestamp>());
+    for text in ["", "yesterday", "2026-01-02", "2026-01-02T03:04:05.0000001Z", "123us"] {
+        assert!(text.parse::<super::Timestamp>().is_err(), "{text}");
+    }
+}

@@ -348,6 +348,14 @@ impl<P: Projection> Instance for Bound<P> {
         Ok(cursor)
     }
 
+    async fn farthest(&self) -> Result<Position, ModelError> {
+        if !P::Model::PARTITIONS {
+            return Ok(Position::ZERO);
+        }
+        let reached = self.model.reached().await?;
+        Ok(reached.iter().map(|reached| reached.position).max().unwrap_or_default())
+    }
+
     async fn is_live(&self) -> Result<bool, ModelError> {
         self.model.is_live().await
     }

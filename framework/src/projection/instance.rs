@@ -2,7 +2,7 @@
 
 use std::{any::Any, error::Error, sync::Arc};
 
-use annalist_core::{Cursor, Position, RecordedEvent, Timestamp};
+use annalist_core::{Cursor, EventStore, Position, RecordedEvent, StoreError, Timestamp, locate};
 use async_trait::async_trait;
 
 use super::{
@@ -53,6 +53,8 @@ pub(super) trait Instance: Send + Sync {
     fn is_split(&self) -> bool;
 
     async fn cursor(&self) -> Result<Cursor, ModelError>;
+    /// How far the partition is that is farthest ahead of the cursor; zero if none is ahead.
+    async fn farthest(&self) -> Result<Position, ModelError>;
     async fn is_live(&self) -> Result<bool, ModelError>;
     async fn shadow(&self) -> Result<Arc<dyn Instance>, ModelError>;
     async fn promote(&self, keep_previous: bool) -> Result<(), ModelError>;
@@ -61,6 +63,16 @@ pub(super) trait Instance: Send + Sync {
     /// Whether the read model can keep instances.
     fn can_keep(&self) -> bool;
     async fn discard(&self) -> Result<(), ModelError>;
+}
+
+/// The cursor of an instance in the log as it is now, which may have been restored from a backup since: good only if neither it nor
+/// a partition that is ahead of it has seen what was lost.
+pub(super) async fn located(log: &dyn EventStore, noted: Cursor, farthest: Position) -> Result<Cursor, StoreError> {
+    if noted == Cursor::START {
+        return Ok(noted);
+    }
+    let now = locate(log, noted.at(noted.position.max(farthest))).await?;
+    Ok(now.at(noted.position))
 }
 
 /// Decoded events, of the type that their projection follows.

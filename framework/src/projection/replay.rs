@@ -14,7 +14,7 @@ use super::{
     applier::{Applier, Halt, Step, Tries},
     blocking::program,
     feed::Feed,
-    instance::{Failure, Fault, Instance, chain, parked_keys},
+    instance::{Failure, Fault, Instance, chain, located, parked_keys},
     model::Unfinished,
     options::RebuildOptions,
     rebuild::{RebuildError, Rebuilt},
@@ -152,7 +152,7 @@ impl Replay {
     /// Replays the log until little is left.
     async fn fill(&mut self, shadow: &Arc<dyn Instance>, run: &mut Run) -> Result<(), Halt> {
         let mut head = self.events.head().await?;
-        let mut cursor = shadow.cursor().await?;
+        let mut cursor = located(&*self.events, shadow.cursor().await?, shadow.farthest().await?).await?;
         let mut parked = parked_keys(&**shadow).await?;
         let mut pace = Pace::new(self.options);
         run.from.get_or_insert(cursor.position);

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use annalist_core::{Cursor, EventStore, locate};
+use annalist_core::{Cursor, EventStore};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
@@ -12,7 +12,7 @@ use tracing::Instrument;
 use super::{
     applier::{Applier, Halt, Step, Tries},
     feed::{Fed, Feed},
-    instance::{Failure, Fault, Instance, chain, parked_keys},
+    instance::{Failure, Fault, Instance, chain, located, parked_keys},
     model::ModelError,
     parking::{ParkedCount, ParkedKeys},
     status::{ProjectionState, Published, Rate},
@@ -111,7 +111,7 @@ impl Runner {
         let head = self.events.head().await?;
         let noted = self.instance.cursor().await?;
         // Of a log that was restored since, it may still be good.
-        let located = locate(&*self.events, noted).await;
+        let located = located(&*self.events, noted, self.instance.farthest().await?).await;
         let cursor = *located.as_ref().unwrap_or(&noted);
         let readable = self.instance.is_live().await?;
         self.parked = parked_keys(&*self.instance).await?;

@@ -1,11 +1,11 @@
 //! What people do about parked events. The runner does it for them, between two of its batches: it alone writes to the
 //! live instance, so no event of a key can slip past while those before it are applied.
 
-use annalist_core::{Cursor, EventStore, Position, Read, RecordedEvent, Timestamp, locate};
+use annalist_core::{Cursor, EventStore, Position, Read, RecordedEvent, StoreError, Timestamp};
 use tokio::sync::oneshot;
 
 use super::{
-    instance::{Failure, Fault, Instance, chain, parked_keys},
+    instance::{Failure, Fault, Instance, chain, located, parked_keys},
     model::ModelError,
     parking::{Parked, ParkedKeys},
 };
@@ -152,7 +152,8 @@ impl Unparking<'_> {
     /// The cursor of the instance, if it is one of this log: the positions are not, otherwise.
     async fn cursor(&self) -> Result<Cursor, ParkedError> {
         let cursor = self.instance.cursor().await.map_err(|error| self.out_of_reach(chain(&error)))?;
-        locate(self.events, cursor).await.map_err(|error| self.out_of_reach(error.to_string()))
+        let farthest = self.instance.farthest().await.map_err(|error| self.out_of_reach(chain(&error)))?;
+        located(self.events, cursor, farthest).await.map_err(|error| self.out_of_reach(error.to_string()))
     }
 
     /// The first parked events of a key.

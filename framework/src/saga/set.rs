@@ -207,19 +207,18 @@ async fn prepare<S: Saga>(
     let noted = ground.notes.load(&Note::name(name)).await.map_err(unusable)?;
     let noted = noted.map(|bytes| serde_json::from_slice::<Note>(&bytes)).transpose();
     let noted = noted.map_err(|error| StartError::Store { name, why: format!("its note cannot be read: {error}") })?;
-    let scanned = match noted {
-        Some(Note { scanned: noted }) => match locate(&*ground.events, noted).await {
+    let scanned = if let Some(Note { scanned: noted }) = noted {
+        match locate(&*ground.events, noted).await {
             Err(StoreError::ForeignCursor { cursor: noted, head }) => {
                 return Err(StartError::Foreign { name, noted, head });
             }
             located => located.map_err(unusable)?,
-        },
-        None => {
-            let scanned = if options.begin == Begin::Now { head } else { head.at(annalist_core::Position::ZERO) };
-            // Noted before anything else: after a crash, now is still then.
-            (Note { scanned }).save(&*ground.notes, name).await.map_err(unusable)?;
-            scanned
         }
+    } else {
+        let scanned = if options.begin == Begin::Now { head } else { head.at(annalist_core::Position::ZERO) };
+        // Noted before anything else: after a crash, now is still then.
+        (Note { scanned }).save(&*ground.notes, name).await.map_err(unusable)?;
+        scanned
     };
     let rows = projections.view::<Rows<S>>().map_err(unreadable)?.within(PATIENCE);
     rows.after(head).ready().await.map_err(unreadable)?;

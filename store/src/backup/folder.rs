@@ -103,17 +103,15 @@ impl Folder {
     /// The manifest of this backup, or of the last one.
     pub(super) fn find(&self, number: Option<u64>) -> Result<Manifest, BackupError> {
         let unfit = |detail| BackupError::Unfit { dir: self.dir.clone(), detail };
-        match number {
-            Some(number) => self.manifest(number)?.ok_or_else(|| unfit(format!("it has no backup {number}"))),
-            None => {
-                for number in self.numbers()?.into_iter().rev() {
-                    if let Some(manifest) = self.manifest(number)? {
-                        return Ok(manifest);
-                    }
-                }
-                Err(unfit("there is no backup in it".to_owned()))
+        if let Some(number) = number {
+            return self.manifest(number)?.ok_or_else(|| unfit(format!("it has no backup {number}")));
+        }
+        for number in self.numbers()?.into_iter().rev() {
+            if let Some(manifest) = self.manifest(number)? {
+                return Ok(manifest);
             }
         }
+        Err(unfit("there is no backup in it".to_owned()))
     }
 
     /// The number that the next backup gets.

@@ -18,7 +18,7 @@ use crate::{
     format::{BackedUpFile, MANIFEST_FILE, Manifest, Page},
     progress::Progress,
     recovery::{self, STAGING},
-    rocks::{LogDb, ReadError, log_files},
+    rocks::{LogDb, ReadError, log_files, table_number},
     shared::Shared,
 };
 
@@ -143,14 +143,14 @@ fn copy_new(
     let (mut done, total) = (0, wanted.iter().map(|(_, metadata)| metadata.len()).sum());
     progress(Progress { done, total });
     for (name, metadata) in wanted {
-        let is_shared = name.ends_with(".sst");
-        let dir = if is_shared { folder.shared_files() } else { own.clone() };
+        let table = table_number(&name);
+        let dir = if table.is_some() { folder.shared_files() } else { own.clone() };
         let draft = dir.join(format!("{name}.new"));
         let Sum { bytes, crc32 } = copy(&staged.dir.join(&name), &draft, &mut |bytes| {
             done += bytes;
             progress(Progress { done, total });
         })?;
-        let kept = match name.strip_suffix(".sst") {
+        let kept = match table {
             Some(number) => format!("{number}-{crc32:08x}.sst"),
             None => name.clone(),
         };
@@ -164,7 +164,7 @@ fn copy_new(
 
 /// Whether a table of the log is the one that was copied before: tables are never changed once they are written.
 fn is_same(file: &BackedUpFile, name: &str, metadata: &Metadata) -> bool {
-    name.ends_with(".sst")
+    table_number(name).is_some()
         && file.name == name
         && file.bytes == metadata.len()
         && file.modified_nanos == modified_nanos(metadata)

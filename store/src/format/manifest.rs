@@ -18,7 +18,7 @@ const FORMAT_VERSION: u32 = 1;
 /// The contents of `BACKUP`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Manifest {
-    /// From 1, in the order in which backups were made; never used again.
+    /// From 1, in the order in which backups were made.
     pub(crate) number: u64,
     /// When it was begun.
     pub(crate) time: Timestamp,

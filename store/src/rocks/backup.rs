@@ -109,9 +109,14 @@ impl LogDb {
     }
 }
 
+/// The number of a table, if this is the name of one.
+pub(crate) fn table_number(name: &str) -> Option<&str> {
+    name.strip_suffix(".sst")
+}
+
 /// The files of a closed log that a copy of it needs, with what the system says of each.
 pub(crate) fn log_files(dir: &Path) -> io::Result<Vec<(String, fs::Metadata)>> {
-    let is_needed = |name: &str| name == "CURRENT" || name.starts_with("MANIFEST-") || name.ends_with(".sst");
+    let is_needed = |name: &str| name == "CURRENT" || name.starts_with("MANIFEST-") || table_number(name).is_some();
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;

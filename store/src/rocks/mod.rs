@@ -10,7 +10,7 @@ mod options;
 mod tests;
 mod wal_check;
 
-pub(crate) use backup::log_files;
+pub(crate) use backup::{log_files, table_number};
 pub(crate) use condition::Condition;
 pub(crate) use index::{IndexCounts, IndexDb, IndexError};
 pub(crate) use log::LogDb;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use annalist_core::{Append, AppendError, Position, StreamId, Version};
+use annalist_core::{Append, AppendError, Position, StreamId, Timestamp, Version};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, select};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -30,6 +30,8 @@ pub(crate) use stage::{Start, repetition};
 /// allocator's locks, and the sequencer allocates nothing for it.
 pub(crate) struct Request {
     pub(crate) append: Append,
+    /// When each of its events was recorded, in their order, if that was elsewhere and before.
+    pub(crate) times: Option<Vec<Timestamp>>,
     pub(crate) bytes: usize,
     /// When the caller came with it.
     pub(crate) began: Instant,

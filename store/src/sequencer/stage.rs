@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annalist_core::{
-    Append, AppendError, ContentType, EventId, EventType, Keyed, NewEvent, Position, SYSTEM_STREAM, StreamId,
+    Append, AppendError, ContentType, EventId, EventType, Invalid, Keyed, NewEvent, Position, SYSTEM_STREAM, StreamId,
     Timestamp, Version, body_len,
 };
 use bytes::Bytes;
@@ -80,7 +80,7 @@ impl Stage {
 
     /// Puts the present version of each entry's stream, before the entry, into `heads`; or says what stands against it.
     fn check(&self, request: &mut Request) -> Result<(), Answer> {
-        let Request { append, heads, seen, .. } = request;
+        let Request { append, heads, seen, times, .. } = request;
         if let Some(poisoned) = self.shared.poisoned() {
             return Err(Answer::Refused(poisoned));
         }
@@ -89,6 +89,11 @@ impl Stage {
         }
         if let Some(why) = self.index_is_stuck() {
             return Err(Answer::Refused(AppendError::Unavailable { why }));
+        }
+        if let Some(first) = times.as_ref().and_then(|times| times.first()).filter(|first| **first < self.clock.last())
+        {
+            let why = format!("{first} is before the last event's time, {}: times never decrease", self.clock.last());
+            return Err(Answer::Refused(Invalid::Other { why }.into()));
         }
         if let Some(keyed) = &append.keyed
             && let Some(row) = self.view.staged_key(&keyed.key)
@@ -134,13 +139,17 @@ impl Stage {
 
     /// Gives the events their places, in the pages and in memory.
     fn record(&mut self, request: &mut Request) -> Answer {
-        let Request { append, heads, streams, bytes, .. } = request;
+        let Request { append, heads, streams, bytes, times, .. } = request;
         let after = self.last;
         let events = append.event_count();
         if events == 0 && append.keyed.is_none() {
             return Answer::Recorded { after, last: after };
         }
-        let time = self.clock.now();
+        let mut times = times.as_deref().unwrap_or_default().iter();
+        let time = match times.as_slice().last() {
+            Some(last) => self.clock.go_on_from(*last),
+            None => self.clock.now(),
+        };
         // Recovery takes a page at its word: what was not synced must not be called so.
         let synced = match self.shared.options.durability {
             Durability::PowerLoss => self.shared.watermark(),
@@ -157,6 +166,7 @@ impl Stage {
             self.places.clear();
             for event in &entry.events {
                 version = version.next();
+                let time = times.next().copied().unwrap_or(time);
                 let place = self.place(&entry.stream, event, version, time, synced, first_slot.is_none());
                 first_slot.get_or_insert(place.1);
                 self.places.push(place);

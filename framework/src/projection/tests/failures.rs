@@ -2,11 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use annalist_core::{EventType, Position};
+use annalist_core::{Cursor, EventType, Position, StoreError};
 use annalist_memory::MemoryStore;
 
 use super::bank::{Balances, Moody, TOTALS, World, movements, state_when, sum};
-use crate::projection::{ProjectionState, StartError, ViewError};
+use crate::projection::{ProjectionState, StartError, ViewError, instance::located};
 
 fn failed(state: &ProjectionState) -> bool {
     matches!(state, ProjectionState::Failed { .. })
@@ -115,6 +115,19 @@ async fn a_view_of_another_log_says_so_and_a_rebuild_mends_it() {
     assert_eq!(view.get(&TOTALS, &()).await.unwrap(), Some((20, sum(20))));
     let more = world.record(movements(5)).await;
     assert_eq!(view.after(more).get(&TOTALS, &()).await.unwrap(), Some((25, sum(20) + sum(5))));
+}
+
+#[tokio::test]
+async fn a_partition_that_has_seen_what_is_not_there_makes_its_view_foreign() {
+    let world = World::new();
+    let last = world.record(movements(5)).await;
+    let noted = last.at(Position::new(2));
+    assert_eq!(located(&*world.log, noted, Position::ZERO).await, Ok(noted));
+    assert_eq!(located(&*world.log, noted, last.position).await, Ok(noted));
+    let cursor = last.at(last.position.next());
+    let foreign = Err(StoreError::ForeignCursor { cursor, head: last });
+    assert_eq!(located(&*world.log, noted, cursor.position).await, foreign);
+    assert_eq!(located(&*world.log, Cursor::START, cursor.position).await, Ok(Cursor::START));
 }
 
 #[tokio::test]
