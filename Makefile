@@ -51,10 +51,12 @@ test: tools ## every test in its short form (under ten minutes from a warm cache
 
 test-all: export ANNALIST_CASES ?= 4096
 test-all: export ANNALIST_CRASH_ROUNDS ?= 200
+test-all: export ANNALIST_CRASH_STORES ?= 400
 test-all: test ## every test in its long form
 
 torture: export ANNALIST_CRASH_ROUNDS ?= 2000
-torture: tools ## the crash tests alone, for hours: kill, reopen, audit
+torture: export ANNALIST_CRASH_STORES ?= 5000
+torture: tools ## the crash tests alone, for hours: kill, fail, cut the power, reopen, audit (docs/reliability.md)
 	$(CARGO) test --package tests --test 'crash*' -- --nocapture
 
 verify: tools ## what must hold before a change lands: format, lints, documentation, tests

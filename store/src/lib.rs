@@ -7,6 +7,7 @@
 mod limits;
 
 mod error;
+mod folders;
 mod options;
 mod progress;
 

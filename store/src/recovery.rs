@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{Read as _, Seek as _, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     path::Path,
     sync::Arc,
 };
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     error::OpenError,
+    folders,
     format::{Damage, Item, KeyRow, Kind, Mark, Page, StoreFile, Totals},
     indexer, limits,
     options::StoreOptions,
@@ -22,6 +23,7 @@ use crate::{
     sequencer::Start,
     shared::Shared,
     tail::{Generation, Seal, View},
+    wal,
 };
 
 /// In a store's folder: what a backup links before it copies it. Left behind, it is removed.
@@ -66,7 +68,7 @@ pub(crate) fn complete(
     let opened = open_locked(dir, lock, identity, options, Index::Rebuilt, progress)?;
     let head = opened.shared.watermark();
     drop(opened);
-    write_whole(dir, &path, &text).map_err(OpenError::io("write", &path))?;
+    folders::write_whole(dir, &path, &text).map_err(OpenError::io("write", &path))?;
     drop(held);
     Ok(head)
 }
@@ -107,8 +109,9 @@ fn open_locked(
     if staging.exists() {
         remove_dir(&staging)?;
     }
+    let (index_dir, log_dir) = (dir.join("index"), dir.join("log"));
+    folders::make(dir, [&index_dir, &log_dir])?;
     let cache = Cache::new_lru_cache(options.block_cache_bytes);
-    let index_dir = dir.join("index");
     let index = open_index(&index_dir, &cache)?;
     let mark = index.mark().unwrap_or_else(|error| {
         tracing::warn!(%error, "the index does not say up to where it is");
@@ -116,8 +119,13 @@ fn open_locked(
     });
 
     // Before anything is recovered, since that removes what says that something is missing.
-    let log_dir = dir.join("log");
     let indexed = mark.filter(|mark| mark.epoch == identity.epoch).map_or(Position::ZERO, |mark| mark.position);
+    wal::mend_manifest(&log_dir).map_err(OpenError::io("mend the MANIFEST in", &log_dir))?;
+    if wal::manifest_stalls(&log_dir) {
+        let detail = "the MANIFEST of the log is damaged; nothing was changed: keep a copy of the store's folder and \
+                      restore a backup";
+        return Err(damaged(Damage { position: Position::ZERO, detail }.into()));
+    }
     let synced = check_wal(&log_dir, &options, indexed)?;
     let log = open_engine(&log_dir, |path| LogDb::open(path, &options))?;
     let last_page = log.last_page().map_err(damaged)?;
@@ -185,7 +193,7 @@ fn identity(dir: &Path) -> Result<StoreFile, OpenError> {
     let path = dir.join("STORE");
     match fs::read_to_string(&path) {
         Ok(text) => StoreFile::decode(&text).map_err(|detail| OpenError::NotAStore { dir: dir.to_owned(), detail }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if dir.join(RESTORING).exists() {
                 let detail = "a restore into it was not finished; restore again, into the same folder".to_owned();
                 return Err(OpenError::NotAStore { dir: dir.to_owned(), detail });
@@ -194,8 +202,9 @@ fn identity(dir: &Path) -> Result<StoreFile, OpenError> {
                 let detail = "it has a log but no file STORE; restore that file from a backup".to_owned();
                 return Err(OpenError::NotAStore { dir: dir.to_owned(), detail });
             }
+            folders::sync_names(dir)?;
             let new = StoreFile { id: new_store_id(), epoch: Epoch::FIRST, left: Vec::new() };
-            write_whole(dir, &path, &new.encode()).map_err(OpenError::io("write", &path))?;
+            folders::write_whole(dir, &path, &new.encode()).map_err(OpenError::io("write", &path))?;
             Ok(new)
         }
         Err(error) => Err(OpenError::io("read", &path)(error)),
@@ -207,21 +216,16 @@ fn new_store_id() -> StoreId {
     StoreId::new(Uuid::now_v7())
 }
 
-pub(crate) fn write_whole(dir: &Path, path: &Path, text: &str) -> std::io::Result<()> {
-    let draft = path.with_extension("new");
-    let mut file = File::create(&draft)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    File::open(dir)?.sync_all()
-}
-
 fn open_engine<T>(path: &Path, open: impl FnOnce(&Path) -> Result<T, rocksdb::Error>) -> Result<T, OpenError> {
     open(path).map_err(|error| OpenError::Engine { dir: path.to_owned(), detail: error.into_string() })
 }
 
 /// Opens the index; a damaged one is removed, since the log has everything that is in it.
 fn open_index(dir: &Path, cache: &Cache) -> Result<IndexDb, OpenError> {
+    if wal::manifest_stalls(dir) {
+        tracing::warn!("the MANIFEST of the index is damaged: rebuilding it");
+        remove_dir(dir)?;
+    }
     match IndexDb::open(dir, cache) {
         Err(error) if error.kind() == rocksdb::ErrorKind::Corruption => {
             tracing::warn!(%error, "the index is damaged: rebuilding it");

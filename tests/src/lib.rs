@@ -1,8 +1,9 @@
 //! What crosses packages: the conformance suite that every event store passes, the model that their answers are compared
 //! with one by one, the histories of many clients at once that are judged afterwards, and the stores as subjects of all
-//! three.
+//! three; and faults of the disk, with a driver that meets them and the audit of what it leaves.
 
 pub mod conformance;
+pub mod faults;
 pub mod history;
 pub mod model;
 pub mod subjects;

@@ -13,8 +13,10 @@ use tempfile::TempDir;
 
 use crate::conformance::{self, Reopening, Reopens, Subject};
 
+#[cfg(feature = "remote")]
 mod remote;
 
+#[cfg(feature = "remote")]
 pub use remote::{Remote, ServerProcess};
 
 /// A store in memory. It keeps nothing, so that it cannot be reopened.

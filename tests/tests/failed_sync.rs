@@ -3,28 +3,23 @@
 
 mod support;
 
-use std::{collections::HashMap, path::Path, process::Command};
+use std::{collections::HashMap, fs};
 
 use annalist_core::{Append, EventId, EventStore as _, EventType, Expected, Fingerprint, Key, NewEvent, StreamId};
 use annalist_store::Store;
 use support::{Writer, ack, audit};
-
-/// Compiles the library with the C compiler that RocksDB needed too.
-fn shim(dir: &Path) -> std::path::PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fail_sync.c");
-    let library = dir.join("fail_sync.so");
-    let status = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl").status();
-    assert!(status.expect("a C compiler is there").success(), "the shim compiles");
-    library
-}
+use tests::faults::{Fault, Plan, Shim};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_sync_poisons_the_store_until_it_is_reopened() {
     let temporary = tempfile::tempdir().expect("a temporary folder");
     let dir = temporary.path().join("store");
     let trigger = temporary.path().join("fail");
-    let mut command = Writer::command();
-    command.env("LD_PRELOAD", shim(temporary.path())).env("ANNALIST_FAIL_SYNC", &trigger);
+    let (mut command, journal) = (Writer::command(), temporary.path().join("journal"));
+    fs::create_dir(&journal).expect("a folder can be made");
+    let plan = Plan { fault: Fault::Eio, at: 1, on: "sync", matching: ".log", lasting: true, ..Plan::none(1) };
+    Shim::compile(temporary.path()).load(&mut command, &plan, &dir, &journal, &temporary.path().join("report"));
+    command.env("FAULTS_TRIGGER", &trigger);
     let mut acks = HashMap::new();
     let mut unknown = Vec::new();
     let mut writer = Writer::start(&mut command, &dir, "s", &["until-unknown"]);
@@ -33,7 +28,7 @@ async fn a_failed_sync_poisons_the_store_until_it_is_reopened() {
         let (key, first, last) = ack(&line).unwrap_or_else(|| panic!("{line}"));
         acks.insert(key, (first, last));
     }
-    std::fs::write(&trigger, "").expect("the trigger can be written");
+    fs::write(&trigger, "").expect("the trigger can be written");
     let (mut refused, mut readable, mut health) = (0, None, None);
     for line in writer.rest() {
         match line.split_once(' ') {

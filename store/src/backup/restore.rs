@@ -12,6 +12,7 @@ use super::{
 use crate::{
     clock,
     error::OpenError,
+    folders,
     format::{Manifest, StoreFile},
     progress::Progress,
     recovery::{self, RESTORING},
@@ -77,7 +78,7 @@ fn prepare(target: &Path) -> Result<fs::File, BackupError> {
     })?;
     let marker = target.join(RESTORING);
     let text = "a restore into this folder has begun; when it is done this file is gone\n";
-    recovery::write_whole(target, &marker, text).map_err(BackupError::io("write", &marker))?;
+    folders::write_whole(target, &marker, text).map_err(BackupError::io("write", &marker))?;
     for left in ["log", "index", NOTES] {
         match fs::remove_dir_all(target.join(left)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

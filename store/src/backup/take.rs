@@ -14,10 +14,10 @@ use super::{
     folder::Folder,
 };
 use crate::{
-    clock,
+    clock, folders,
     format::{BackedUpFile, MANIFEST_FILE, Manifest, Page},
     progress::Progress,
-    recovery::{self, STAGING},
+    recovery::STAGING,
     rocks::{LogDb, ReadError, log_files, table_number},
     shared::Shared,
 };
@@ -53,7 +53,7 @@ pub(super) fn take(
         sync_dir(dir)?;
     }
     let path = folder.of(number).join(MANIFEST_FILE);
-    recovery::write_whole(&folder.of(number), &path, &manifest.encode()).map_err(BackupError::io("write", &path))?;
+    folders::write_whole(&folder.of(number), &path, &manifest.encode()).map_err(BackupError::io("write", &path))?;
     span.record("position", position.get());
     tracing::info!(number, added_bytes, "made a backup");
     let backup = Backup::of(&manifest);

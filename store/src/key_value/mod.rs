@@ -18,7 +18,7 @@ use annalist_core::{Direction, Position, StoreError};
 use parking_lot::{Mutex, RwLock};
 use rocksdb::{DB, ErrorKind, Snapshot, WriteBatch};
 
-use crate::error::OpenError;
+use crate::{error::OpenError, wal};
 
 /// An ordered map from bytes to bytes on disk, with atomic batches. Clones share it. All calls block.
 #[derive(Clone)]
@@ -51,6 +51,10 @@ impl KeyValue {
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
         let dir = dir.as_ref();
         std::fs::create_dir_all(dir).map_err(OpenError::io("make the folder", dir))?;
+        wal::mend_manifest(dir).map_err(OpenError::io("mend the MANIFEST in", dir))?;
+        if wal::manifest_stalls(dir) {
+            return Err(OpenError::Damaged(damaged("the MANIFEST is damaged")));
+        }
         let db = DB::open(&options::database(), dir).map_err(|error| open_error(dir, error))?;
         Ok(Self { db: Arc::new(RwLock::new(Some(db))), writing: Arc::default() })
     }
@@ -181,10 +185,14 @@ fn open_error(dir: &Path, error: rocksdb::Error) -> OpenError {
 
 fn store_error(error: rocksdb::Error) -> StoreError {
     if error.kind() == ErrorKind::Corruption {
-        let detail = format!("the views: {error}; delete their folder, they are replayed from the log");
-        return StoreError::Corrupt { position: Position::ZERO, detail };
+        return damaged(error.as_ref());
     }
     StoreError::Unavailable { why: error.into_string() }
+}
+
+fn damaged(why: &str) -> StoreError {
+    let detail = format!("the views: {why}; delete their folder, they are replayed from the log");
+    StoreError::Corrupt { position: Position::ZERO, detail }
 }
 
 impl fmt::Debug for KeyValue {

@@ -19,6 +19,8 @@ use crate::{
 /// Bits per key of the index's filters: one look-up in a hundred reads a block in vain.
 const FILTER_BITS: f64 = 10.0;
 const LOG_FILES_KEPT: usize = 4;
+/// Memtables of the log: one that is written to, the others wait to become tables.
+const MEMTABLES_MAX: i32 = 4;
 /// Files of the write-ahead log that wait to be used again, each about the size of a memtable: one for the writer, one
 /// more for when a memtable fills before the one before it is written out.
 const WAL_FILES_RECYCLED: usize = 2;
@@ -63,7 +65,16 @@ pub(super) fn log_database(options: &StoreOptions, writes_directly: bool) -> Opt
     // Pages and notes leave the write-ahead log together. Otherwise a crash between the two leaves a file that is needed
     // for one of them alone, and RocksDB refuses to recover the other beyond the end of it.
     db.set_atomic_flush(true);
+    write_tables_together(&mut db);
     db
+}
+
+/// A thread for every memtable that may wait. Of two that are written out at once the later one waits for the earlier one; if that
+/// one's table could not be written, RocksDB (11.8) tries again, and with too few threads never comes to it: nothing is
+/// written any more then, and closing never ends (ADR 42).
+#[expect(deprecated, reason = "what RocksDB decides by itself is one thread")]
+fn write_tables_together(db: &mut Options) {
+    db.set_max_background_flushes(MEMTABLES_MAX);
 }
 
 /// The pages: keys only grow, so files never overlap and compaction moves them instead of rewriting them, as long as
@@ -71,7 +82,7 @@ pub(super) fn log_database(options: &StoreOptions, writes_directly: bool) -> Opt
 pub(super) fn pages_family(options: &StoreOptions) -> Options {
     let mut family = common();
     family.set_write_buffer_size(options.memtable_bytes);
-    family.set_max_write_buffer_number(4);
+    family.set_max_write_buffer_number(MEMTABLES_MAX);
     let compression = match options.compression {
         Compression::None => DBCompressionType::None,
         Compression::Lz4 => DBCompressionType::Lz4,

@@ -6,6 +6,7 @@
 //! staged. So the whole log is read here, beyond damage too. `docs/adr/0013-wal-recycling.md` has the reasons.
 
 mod batch;
+mod manifest;
 mod reader;
 mod record;
 #[cfg(test)]
@@ -23,6 +24,8 @@ use self::{
     batch::Batch,
     reader::{Entry, Reader},
 };
+
+pub(crate) use manifest::{manifest_stalls, mend_manifest};
 
 /// Bytes read from a file at once.
 const READ_BYTES: usize = 1024 * 1024;

@@ -54,6 +54,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// A reader of a file that cannot have recyclable records.
+    pub(super) fn not_recycled(file: R) -> Self {
+        Self { recyclable: Some(false), ..Self::new(file, 0) }
+    }
+
     /// The bytes of the record that was reported last.
     pub(super) fn record(&self) -> &[u8] {
         &self.record
