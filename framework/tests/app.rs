@@ -1,75 +1,12 @@
 //! An app with everything that belongs to one, in memory and on disk.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod counter;
+
 use std::time::Duration;
 
-use annalist::{
-    Aggregate, App, Command, Context, Decide, Decision, Event, OpenError, Recorded, SnapshotPolicy, StartError, State,
-    Store, StoreError, emit,
-    outbox::{IntegrationEvent, MemoryPublisher, Outbox},
-    projection::{ApplyError, Embedded, Projection, Table, Tx},
-};
-use serde::{Deserialize, Serialize};
-
-#[derive(Event, Clone, Debug)]
-#[event(category = "counter")]
-enum Counted {
-    #[event(name = "counted")]
-    By { steps: u64 },
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Counter(u64);
-
-impl State for Counter {
-    type Event = Counted;
-    fn evolve(&mut self, Counted::By { steps }: &Counted) {
-        self.0 += steps;
-    }
-}
-
-impl Aggregate for Counter {
-    type Id = String;
-}
-
-#[derive(Command, Serialize, Deserialize)]
-#[command(name = "count")]
-struct Count(u64);
-
-#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
-#[error("never")]
-struct Never;
-
-impl Decide<Count> for Counter {
-    type Rejection = Never;
-    type Reply = u64;
-    fn decide(&self, &Count(steps): &Count, _: &Context) -> Result<Decision<Counted, u64>, Never> {
-        Ok(emit(Counted::By { steps }).reply(self.0 + steps))
-    }
-}
-
-struct Counts;
-
-const COUNTS: Table<String, u64> = Table::new("counts");
-
-impl Projection for Counts {
-    const NAME: &'static str = "counts";
-    const VERSION: u32 = 1;
-    type Event = Counted;
-    type Model = Embedded;
-
-    async fn apply(&self, event: &Recorded<Counted>, tx: &mut Tx) -> Result<(), ApplyError> {
-        let Counted::By { steps } = event.event;
-        tx.update(&COUNTS, &event.record.stream_id().identifier().to_owned(), |count| *count += steps)?;
-        Ok(())
-    }
-}
-
-fn outbox(publisher: &MemoryPublisher) -> Outbox {
-    Outbox::new(publisher.clone()).map_events(|event: &Recorded<Counted>| {
-        vec![IntegrationEvent::json("counters.counted.v1", event.record.stream(), "{}").unwrap()]
-    })
-}
+use annalist::{App, OpenError, SnapshotPolicy, StartError, Store, StoreError, outbox::MemoryPublisher};
+use counter::{COUNTS, Count, Counter, Counts, outbox};
 
 async fn app(store: Store, publisher: &MemoryPublisher) -> App {
     let app = App::open(store).snapshots::<Counter>(SnapshotPolicy::every(2)).projection(Counts);

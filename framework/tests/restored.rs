@@ -1,75 +1,20 @@
 //! A service whose store was restored from a backup: what goes on, what stops, and what is said.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod counter;
+
 use std::{path::Path, time::Duration};
 
 use annalist::{
-    Aggregate, App, Command, Context, Decide, Decision, Event, Recorded, State, Store, emit,
-    outbox::{IntegrationEvent, MemoryPublisher, Outbox, RelayState, Stopped},
-    projection::{ApplyError, Embedded, Projection, ProjectionState, Table, Tx},
+    App, Store,
+    outbox::{MemoryPublisher, RelayState, Stopped},
+    projection::ProjectionState,
 };
 use annalist_store::{BackupOptions, Backups, RestoreOptions, Store as Engine};
-use serde::{Deserialize, Serialize};
-
-#[derive(Event, Clone, Debug)]
-#[event(category = "counter")]
-enum Counted {
-    #[event(name = "counted")]
-    By { steps: u64 },
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Counter(u64);
-
-impl State for Counter {
-    type Event = Counted;
-    fn evolve(&mut self, Counted::By { steps }: &Counted) {
-        self.0 += steps;
-    }
-}
-
-impl Aggregate for Counter {
-    type Id = String;
-}
-
-#[derive(Command, Serialize, Deserialize)]
-#[command(name = "count")]
-struct Count(u64);
-
-#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
-#[error("never")]
-struct Never;
-
-impl Decide<Count> for Counter {
-    type Rejection = Never;
-    type Reply = u64;
-    fn decide(&self, &Count(steps): &Count, _: &Context) -> Result<Decision<Counted, u64>, Never> {
-        Ok(emit(Counted::By { steps }).reply(self.0 + steps))
-    }
-}
-
-struct Counts;
-
-const COUNTS: Table<String, u64> = Table::new("counts");
-
-impl Projection for Counts {
-    const NAME: &'static str = "counts";
-    const VERSION: u32 = 1;
-    type Event = Counted;
-    type Model = Embedded;
-
-    async fn apply(&self, event: &Recorded<Counted>, tx: &mut Tx) -> Result<(), ApplyError> {
-        let Counted::By { steps } = event.event;
-        tx.update(&COUNTS, &event.record.stream_id().identifier().to_owned(), |count| *count += steps)?;
-        Ok(())
-    }
-}
+use counter::{COUNTS, Count, Counter, Counts, outbox};
 
 async fn start(dir: &Path, publisher: &MemoryPublisher) -> App {
-    let outbox = Outbox::new(publisher.clone()).map_events(|event: &Recorded<Counted>| {
-        vec![IntegrationEvent::json("counters.counted.v1", event.record.stream(), "{}").unwrap()]
-    });
-    App::open(Store::embedded(dir).unwrap()).projection(Counts).outbox(outbox).start().await.unwrap()
+    App::open(Store::embedded(dir).unwrap()).projection(Counts).outbox(outbox(publisher)).start().await.unwrap()
 }
 
 async fn count(app: &App, times: u64) -> annalist::Cursor {

@@ -107,6 +107,11 @@ impl Problem {
         }
     }
 
+    /// What the domain rejects, as it is answered unless something else is said of it: a 422 of kind `rejected`.
+    pub fn rejected(why: impl fmt::Display) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY).kind("rejected", "Rejected").detail(why.to_string())
+    }
+
     fn unavailable(why: impl fmt::Display) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE).kind("unavailable", "Not available at present");
         problem.detail(why.to_string()).retry_after(RETRY_AFTER)
@@ -132,10 +137,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 impl<R: Error + 'static> From<ExecuteError<R>> for Problem {
     fn from(error: ExecuteError<R>) -> Self {
-        Self::of(error, |rejection| {
-            let rejected = Self::new(StatusCode::UNPROCESSABLE_ENTITY).kind("rejected", "Rejected");
-            rejected.detail(rejection.to_string())
-        })
+        Self::of(error, Self::rejected)
     }
 }
 

@@ -14,14 +14,19 @@ pub(crate) fn make(dir: &Path, folders: [&Path; 2]) -> Result<(), OpenError> {
     for folder in folders {
         fs::create_dir_all(folder).map_err(OpenError::io("create", folder))?;
     }
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(OpenError::io("sync", dir))
+    sync(dir).map_err(OpenError::io("sync", dir))
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }
 
 /// Makes the name of a new store's folder durable, and those of the folders that it is in: they may be as new.
 pub(crate) fn sync_names(dir: &Path) -> Result<(), OpenError> {
     let whole = dir.canonicalize().map_err(OpenError::io("find", dir))?;
     for folder in whole.ancestors().skip(1) {
-        match File::open(folder).and_then(|folder| folder.sync_all()) {
+        match sync(folder) {
             // Whoever may not read a folder has not made it; some file systems have nothing to sync.
             Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => {
                 break;
@@ -39,5 +44,5 @@ pub(crate) fn write_whole(dir: &Path, path: &Path, text: &str) -> io::Result<()>
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&draft, path)?;
-    File::open(dir)?.sync_all()
+    sync(dir)
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::BackupError;
-use crate::format::BackedUpFile;
+use crate::{folders, format::BackedUpFile};
 
 /// Bytes that are read at once (1 MiB), and the steps in which progress is told.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -72,5 +72,5 @@ fn pieces(path: &Path, mut see: impl FnMut(&[u8]) -> Result<(), BackupError>) ->
 
 /// Makes the entries of a folder durable.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), BackupError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(BackupError::io("sync", dir))
+    folders::sync(dir).map_err(BackupError::io("sync", dir))
 }

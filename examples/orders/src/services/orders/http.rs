@@ -73,15 +73,14 @@ async fn place(
 }
 
 /// What the customer can wait for is told apart from what remains wrong.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn rejected(why: PlaceRejected) -> Problem {
-    let problem = match why {
+    match why {
         PlaceRejected::TooManyOpen { .. } => Problem::new(StatusCode::CONFLICT)
             .kind("too-many-open-orders", "Other orders are to be paid first")
+            .detail(why.to_string())
             .retry_after(RETRY_AFTER),
-        _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY).kind("rejected", "Rejected"),
-    };
-    problem.detail(why.to_string())
+        other => Problem::rejected(other),
+    }
 }
 
 /// How a placed order comes on.
