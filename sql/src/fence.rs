@@ -44,6 +44,8 @@ pub(crate) struct Fence {
     /// Whether it may write to an instance that was replaced: one that is kept to be put back.
     puts_back: bool,
     known: Mutex<Known>,
+    /// Held while its name is put into the note.
+    pub(crate) signing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -57,7 +59,12 @@ impl Fence {
     /// A writer that knows nothing and has written nothing.
     pub(crate) fn new() -> Self {
         let known = Known { cursor: Cursor::START, signed: false };
-        Self { writer: EventId::generate().to_string(), puts_back: false, known: Mutex::new(known) }
+        Self {
+            writer: EventId::generate().to_string(),
+            puts_back: false,
+            known: Mutex::new(known),
+            signing: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The same of an instance that was replaced and may be put back.

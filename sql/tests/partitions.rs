@@ -6,10 +6,11 @@ mod support;
 
 use std::time::Duration;
 
-use annalist::projection::{OnFailure, Projection, ProjectionState};
+use annalist::projection::{OnFailure, Partition, Projection, ProjectionState, ReadModel as _};
 use annalist_core::{Cursor, Position};
 use annalist_sql::sqlx;
 use support::{Applied, Ledger, LedgerInPartitions as In, PATIENCE, Picky, Server, World, failed, state_when, within};
+use tokio::task::JoinSet;
 
 /// What every projection makes of the log of `1 ..= count`.
 fn all(count: i64) -> Applied {
@@ -73,6 +74,27 @@ async fn the_number_of_partitions_may_change_wherever_the_service_ended() {
         }
     }
     assert!(uneven > 8, "it would say little if all partitions ended alike: {uneven}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_partitions_of_a_new_writer_begin_whatever_becomes_of_each_other() {
+    let (ledger, world) = (In::<7>::make().await, World::new());
+    let last = world.record(1..=7).await;
+    let projections = ledger.start(&world, Picky::<In<7>>::bad([])).await;
+    projections.reached::<Picky<In<7>>>(last, PATIENCE).await.unwrap();
+    assert!(projections.shutdown().await);
+    for round in 0..10 {
+        let model = ledger.model();
+        model.cursor().await.unwrap();
+        let begin = |number| {
+            let model = model.clone();
+            async move { model.begin_partition(Partition { number, of: 7 }).await }
+        };
+        // None of the transactions ends before all have begun.
+        for begun in (0..7).map(begin).collect::<JoinSet<_>>().join_all().await {
+            begun.unwrap_or_else(|refused| panic!("in round {round}: {refused:?}"));
+        }
+    }
 }
 
 /// Stops at what it cannot apply.

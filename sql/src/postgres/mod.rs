@@ -105,6 +105,12 @@ impl Postgres {
         if self.fence.has_signed() {
             return Ok(());
         }
+        // One partition signs for all: a second one would wait for the transaction of the first, which may take as long as
+        // it likes.
+        let _alone = self.fence.signing.lock().await;
+        if self.fence.has_signed() {
+            return Ok(());
+        }
         let (tx, cursor) = self.begin().await?;
         Self::commit(tx, cursor).await
     }
