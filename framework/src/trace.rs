@@ -6,6 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use annalist_core::{Metadata, RecordedEvent};
+use tracing::level_filters::LevelFilter;
 
 /// The target of the tracing events that say: the span they are in is linked to this trace. It never changes.
 pub(crate) const LINK: &str = "annalist.link";
@@ -60,9 +61,11 @@ pub(crate) fn link<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) {
 }
 
 /// Links the current span to the traces that these circumstances name: to each once, and to no more than so many. Nothing
-/// is looked at unless a subscriber wants links.
+/// is looked at unless a subscriber wants something at that level.
 pub(crate) fn link_to(circumstances: impl IntoIterator<Item = Metadata>) {
-    if !tracing::enabled!(target: LINK, tracing::Level::DEBUG) {
+    // Not `enabled!`: filters of layers (tracing-subscriber 0.3) remember what they answered until the event comes, and when
+    // none comes take it for their answer about the next span of this thread.
+    if LevelFilter::current() < LevelFilter::DEBUG {
         return;
     }
     let mut linked = Vec::<String>::new();
@@ -73,5 +76,44 @@ pub(crate) fn link_to(circumstances: impl IntoIterator<Item = Metadata>) {
         if linked.len() == LINKS_MAX {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing::{Subscriber, span};
+    use tracing_subscriber::{
+        Layer,
+        filter::filter_fn,
+        layer::{Context, SubscriberExt},
+    };
+
+    use super::*;
+
+    /// Counts spans.
+    #[derive(Clone, Default)]
+    struct Spans(Arc<AtomicUsize>);
+
+    impl<S: Subscriber> Layer<S> for Spans {
+        fn on_new_span(&self, _: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn looking_for_links_in_vain_keeps_no_span_from_a_layer() {
+        let (spans, linked) = (Spans::default(), Spans::default());
+        let only_spans = filter_fn(|metadata| metadata.is_span());
+        let everything = filter_fn(|_| true);
+        let layers = spans.clone().with_filter(only_spans).and_then(linked.clone().with_filter(everything));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layers), || {
+            for _ in 0..3 {
+                link_to([Metadata::default()]);
+                drop(tracing::info_span!("the next"));
+            }
+        });
+        assert_eq!([spans, linked].map(|count| count.0.load(Ordering::SeqCst)), [3, 3]);
     }
 }

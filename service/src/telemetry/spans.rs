@@ -70,7 +70,7 @@ pub(super) fn is_traced(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= level && !TASKS.iter().any(is_task)
 }
 
-/// The spans of traces, and what says what they are linked to: events, and the question whether anybody wants those.
+/// The spans of traces, and the events that say what they are linked to.
 pub(super) fn is_linked(metadata: &Metadata<'_>) -> bool {
     metadata.target() == LINK || (metadata.is_span() && is_traced(metadata))
 }
