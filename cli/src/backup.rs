@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::{
     failure::{Done, Failure},
     output::Output,
-    place::Place,
+    place::Folder,
 };
 
 /// Makes a backup of the store: all of it the first time, afterwards what is new
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: Place,
+    folder: Folder,
     /// The folder of the backups of this store; on another disk, if it is to help when this one fails.
     backups: PathBuf,
     /// Remove all but the newest so many backups when the new one is whole; it counts.
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let store = arguments.place.open().await?;
+    let store = arguments.folder.open().await?;
     let mut options = BackupOptions::default();
     options.keep = arguments.keep;
     let bar = Output::bar("copying");

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Fa
         });
         output.table(["setting", "value", "from"], rows)?;
     }
-    output.finish()?;
+    output.flush()?;
     Server::check(configuration.options()).map_err(|error| Failure::Configuration(error.to_string()))?;
     Ok(Done::Well)
 }

@@ -1,12 +1,12 @@
 //! Which events are asked for, and how one is printed.
 
 use annalist_core::{
-    Batches, Direction, EventStore as _, Invalid, Position, Query, QueryItem, Read, RecordedEvent, StoreId, StreamId,
-    Tag, Version,
+    Batches, Cursor, Direction, EventStore, Invalid, Position, Query, QueryItem, Read, RecordedEvent, StoreId,
+    StreamId, Tag, Version,
 };
-use annalist_store::Store;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::Args;
+use console::style;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -50,8 +50,12 @@ impl Which {
         self.stream.as_deref().filter(|_| alone).map(StreamId::new).transpose()
     }
 
-    /// The last events, oldest first.
-    pub(crate) async fn last(&self, store: &Store, count: u64) -> Result<Vec<RecordedEvent>, Failure> {
+    /// The last events, oldest first, and the head of the log behind which none of them stands.
+    pub(crate) async fn last(
+        &self,
+        store: &dyn EventStore,
+        count: u64,
+    ) -> Result<(Vec<RecordedEvent>, Cursor), Failure> {
         let read = match self.stream_alone()? {
             Some(stream) => Read::stream_backward(stream, Version::MAX),
             None => Read::query_backward(self.query()?, Position::MAX),
@@ -62,7 +66,7 @@ impl Which {
             let batch = batches.next().await?;
             if batch.is_empty() {
                 events.reverse();
-                return Ok(events);
+                return Ok((events, batches.head()));
             }
             events.extend(batch);
         }
@@ -93,14 +97,17 @@ pub(crate) fn print(events: &[RecordedEvent], store: StoreId, output: &mut Outpu
     Ok(())
 }
 
+/// A line for people; in colours on a terminal that has them.
 fn line(event: &RecordedEvent) -> String {
     let payload = match std::str::from_utf8(event.payload()) {
         Ok(text) => text.to_owned(),
         Err(_) => format!("{} bytes of {}", event.payload().len(), event.content_type()),
     };
     let tags = event.tags().fold(String::new(), |tags, tag| tags + " #" + tag);
-    let (position, time, stream, version) = (event.position, event.time, event.stream(), event.version);
-    printable(&format!("{position:>8}  {time}  {stream}@{version}  {}{tags}  {payload}", event.type_name()))
+    let [tags, stream, name, payload] = [&tags, event.stream(), event.type_name(), &payload].map(printable);
+    let place = style(format!("{:>8}  {}", event.position, event.time)).dim();
+    let (stream, version) = (style(stream).cyan(), style(format!("@{}", event.version)).dim());
+    format!("{place}  {stream}{version}  {}{}  {payload}", style(name).bold(), style(tags).yellow())
 }
 
 /// An event as a `CloudEvent` in JSON. Numbers that may exceed 32 bits are texts, as the standard wants it; `tags`, a list, and

@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use annalist_core::{EventStore as _, Position, Read, RecordedEvent, StoreId};
-use annalist_store::{Progress, Store};
+use annalist_core::{EventStore, Position, Read, RecordedEvent, StoreId};
+use annalist_store::Progress;
 use clap::Args;
 use serde_json::json;
 
@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Do
     let (mut file, done) = open(&part, head.store)?;
     let after = done.unwrap_or(arguments.after).max(arguments.after);
     let end = arguments.to.map_or(head.position, |to| head.position.min(Position::new(to)));
-    let written = write(&store, Read::query(query, Position::new(after)), end, &mut file).await?;
+    let written = write(&*store, Read::query(query, Position::new(after)), end, &mut file).await?;
     let file = file.into_inner().map_err(|error| failed(&part)(error.into_error()))?;
     file.sync_all().map_err(failed(&part))?;
     fs::rename(&part, &arguments.file).map_err(failed(&arguments.file))?;
@@ -79,7 +79,12 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Do
     Ok(Done::Well)
 }
 
-async fn write(store: &Store, read: Read, end: Position, file: &mut BufWriter<File>) -> Result<Written, Failure> {
+async fn write(
+    store: &dyn EventStore,
+    read: Read,
+    end: Position,
+    file: &mut BufWriter<File>,
+) -> Result<Written, Failure> {
     let bar = Output::bar("exporting");
     let (mut written, mut batches) = (Written::default(), store.read(read).await?);
     let origin = batches.head().store;

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use annalist_core::{Invalid, StoreError};
+use annalist_core::{AppendError, Invalid, StoreError};
 use annalist_store::{BackupError, OpenError};
 
 /// How a command ends that did what it was asked for.
@@ -33,6 +33,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
     Invalid(#[from] Invalid),
     #[error("cannot write the output")]
     Output(#[source] io::Error),
@@ -56,17 +58,22 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Line { .. } => 6,
+            Self::Append(
+                AppendError::Conflict { .. } | AppendError::ConditionFailed { .. } | AppendError::KeyReused { .. },
+            ) => 7,
             Self::Usage(_)
             | Self::Configuration(_)
             | Self::Invalid(_)
+            | Self::Append(AppendError::Invalid(_) | AppendError::TooLarge { .. })
             | Self::Store(StoreError::Invalid(_))
             | Self::Backup(BackupError::Occupied { .. } | BackupError::Beyond { .. }) => 2,
             Self::Open(error) | Self::Backup(BackupError::Open(error)) => of_opening(error),
             Self::Backup(BackupError::Unfit { .. }) => 3,
             Self::Backup(BackupError::Busy { .. }) => 4,
             Self::Store(StoreError::Corrupt { .. })
+            | Self::Append(AppendError::Store(StoreError::Corrupt { .. }))
             | Self::Backup(BackupError::Damaged(_) | BackupError::Store(StoreError::Corrupt { .. })) => 5,
-            Self::Backup(_) | Self::Store(_) | Self::Output(_) | Self::Other(_) => 1,
+            Self::Append(_) | Self::Backup(_) | Self::Store(_) | Self::Output(_) | Self::Other(_) => 1,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `annalist`: looks after a store of events in a folder.
+//! `annalist`: looks after a store of events, in a folder or behind a server.
 //!
 //! One file for each subcommand. People get tables, programs get JSON with `--json`: one object, or one for each line. What is
 //! asked for goes to the standard output, everything else to the standard error.
@@ -11,12 +11,16 @@ mod place;
 mod cloud_events;
 mod events;
 
+mod append;
 mod backup;
 mod backups;
+mod bench;
+mod completions;
 mod config;
 mod export;
 mod groups;
 mod import;
+mod man;
 mod read;
 mod rebuild_index;
 mod restore;
@@ -42,11 +46,12 @@ Exit codes:
   3  there is no store that this program can open, or no backup
   4  the store or the folder of backups is in use
   5  something is damaged
-  6  an event cannot be imported as it is";
+  6  an event cannot be imported as it is
+  7  an append does not fit what is recorded by now";
 
 #[derive(Parser, Debug)]
-#[command(name = "annalist", version, about = "Looks after a store of events in a folder", after_help = EXIT_CODES)]
-struct Arguments {
+#[command(name = "annalist", version, about = "Looks after a store of events, in a folder or behind a server", after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
     /// Print JSON instead of tables.
     #[arg(long, global = true)]
     json: bool,
@@ -60,6 +65,7 @@ enum Command {
     Streams(streams::Arguments),
     Read(read::Arguments),
     Tail(tail::Arguments),
+    Append(append::Arguments),
     Verify(verify::Arguments),
     RebuildIndex(rebuild_index::Arguments),
     Backup(backup::Arguments),
@@ -70,13 +76,16 @@ enum Command {
     Serve(annalist_server::Arguments),
     Config(config::Arguments),
     Groups(groups::Arguments),
+    Bench(bench::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let Arguments { json, command } = Arguments::parse();
     let mut output = Output::new(json);
-    let done = run(command, &mut output).await.and_then(|done| output.finish().map(|()| done));
+    let done = run(command, &mut output).await.and_then(|done| output.flush().map(|()| done));
     match done {
         Ok(done) => done.exit_code(),
         // Who reads has had enough, as in `annalist read DIR | head`.
@@ -94,8 +103,9 @@ async fn run(command: Command, output: &mut Output) -> Result<Done, Failure> {
         Command::Streams(arguments) => streams::run(&arguments, output).await,
         Command::Read(arguments) => read::run(&arguments, output).await,
         Command::Tail(arguments) => tail::run(&arguments, output).await,
+        Command::Append(arguments) => append::run(arguments, output).await,
         Command::Verify(arguments) => verify::run(&arguments, output).await,
-        Command::RebuildIndex(arguments) => rebuild_index::run(arguments, output).await,
+        Command::RebuildIndex(arguments) => rebuild_index::run(&arguments, output).await,
         Command::Backup(arguments) => backup::run(arguments, output).await,
         Command::Backups(arguments) => backups::run(arguments, output).await,
         Command::Restore(arguments) => restore::run(arguments, output).await,
@@ -104,5 +114,8 @@ async fn run(command: Command, output: &mut Output) -> Result<Done, Failure> {
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Config(arguments) => config::run(&arguments, output),
         Command::Groups(arguments) => groups::run(&arguments, output).await,
+        Command::Bench(arguments) => bench::run(arguments, output).await,
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }

@@ -46,7 +46,8 @@ impl Output {
         self.line(&table.trim_fmt())
     }
 
-    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+    /// Shows what was printed so far.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(Failure::Output)
     }
 

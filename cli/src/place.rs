@@ -1,17 +1,37 @@
-//! Where the store is.
+//! Where the store is: in a folder, or behind a server.
 
-use std::path::PathBuf;
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+};
 
+use annalist_client::RemoteStore;
+use annalist_core::EventStore;
 use annalist_store::{Store, StoreOptions};
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::{address::Connection, failure::Failure};
 
-/// The folder that every command is about.
+/// The store that a command is about.
 #[derive(Args, Debug)]
 pub(crate) struct Place {
+    /// The store: its folder, or the address of its server (`http://host:port`).
+    store: PathBuf,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// The folder that a command is about.
+#[derive(Args, Debug)]
+pub(crate) struct Folder {
     /// The folder of the store.
-    pub(crate) dir: PathBuf,
+    dir: PathBuf,
+}
+
+/// A store that is open, or a server that is asked.
+pub(crate) enum Opened {
+    Folder(Store),
+    Server(RemoteStore),
 }
 
 /// How a store is opened: one that is not there is never made.
@@ -21,11 +41,66 @@ pub(crate) fn options() -> StoreOptions {
     options
 }
 
+/// The address, if it is one and no folder.
+fn address(place: &Path) -> Option<&str> {
+    place.to_str().filter(|place| place.starts_with("http://") || place.starts_with("https://"))
+}
+
 impl Place {
+    /// The folder, if it is one and no server.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        address(&self.store).is_none().then_some(&*self.store)
+    }
+
+    /// Opens the folder, which nobody else may have open, or will ask the server.
+    pub(crate) async fn open(&self) -> Result<Opened, Failure> {
+        match address(&self.store) {
+            Some(address) => self.connection.to(address).map(Opened::Server),
+            None => open(&self.store).await.map(Opened::Folder),
+        }
+    }
+}
+
+impl Folder {
+    /// Where it is.
+    pub(crate) fn dir(&self) -> Result<&Path, Failure> {
+        match address(&self.dir) {
+            Some(address) => {
+                Err(Failure::Usage(format!("{address} is a server; this command takes the folder of a store")))
+            }
+            None => Ok(&self.dir),
+        }
+    }
+
     /// Opens the store, which nobody else may have open.
     pub(crate) async fn open(&self) -> Result<Store, Failure> {
-        let dir = self.dir.clone();
-        let opened = tokio::task::spawn_blocking(move || Store::open_with(dir, options())).await;
-        opened.map_err(|error| Failure::Other(format!("opening the store broke off: {error}")))?.map_err(Failure::from)
+        open(self.dir()?).await
+    }
+}
+
+async fn open(dir: &Path) -> Result<Store, Failure> {
+    let dir = dir.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Store::open_with(dir, options())).await;
+    opened.map_err(|error| Failure::Other(format!("opening the store broke off: {error}")))?.map_err(Failure::from)
+}
+
+impl Deref for Opened {
+    type Target = dyn EventStore;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Folder(store) => store,
+            Self::Server(server) => server,
+        }
+    }
+}
+
+impl Opened {
+    pub(crate) async fn close(self) -> Result<(), Failure> {
+        match self {
+            Self::Folder(store) => store.close().await?,
+            Self::Server(server) => server.close(),
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! `annalist read`: events of the log, of a stream or of a query.
 
-use annalist_core::{EventStore as _, Position, Read, Version};
+use annalist_core::{Position, Read, Version};
 use clap::Args;
 
 use crate::{

@@ -7,20 +7,21 @@ use serde_json::json;
 use crate::{
     failure::{Done, Failure},
     output::Output,
-    place::{self, Place},
+    place::{self, Folder},
 };
 
 /// Derives the index from the log again; the store must not be open
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: Place,
+    folder: Folder,
 }
 
-pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Done, Failure> {
+pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Failure> {
+    let dir = arguments.folder.dir()?.to_owned();
     let rebuilt = tokio::task::spawn_blocking(move || {
         let bar = Output::bar("indexing");
-        Store::rebuild_index(arguments.place.dir, place::options(), |progress| bar.show(progress))
+        Store::rebuild_index(dir, place::options(), |progress| bar.show(progress))
     });
     let head = rebuilt.await.map_err(|error| Failure::Other(format!("rebuilding the index broke off: {error}")))??;
     if output.json {

@@ -1,6 +1,5 @@
 //! `annalist stats`: what the store holds and what that costs.
 
-use annalist_core::EventStore as _;
 use clap::Args;
 use serde_json::json;
 

@@ -1,16 +1,16 @@
-//! `annalist tail`: the newest events.
+//! `annalist tail`: the newest events, and those that come.
 
-use annalist_core::EventStore as _;
+use annalist_core::Delivery;
 use clap::Args;
 
 use crate::{
     events::{self, Which},
     failure::{Done, Failure},
     output::Output,
-    place::Place,
+    place::{Opened, Place},
 };
 
-/// Prints the newest events, the last one last
+/// Prints the newest events, the last one last; with `--follow` those that come, too
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -20,13 +20,28 @@ pub(crate) struct Arguments {
     /// How many.
     #[arg(long, short = 'n', default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     count: u64,
+    /// Go on with what is recorded from now on; takes the address of a server.
+    #[arg(long, short)]
+    follow: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Failure> {
     let store = arguments.place.open().await?;
-    let head = store.head().await?;
-    let events = arguments.which.last(&store, arguments.count).await?;
+    if arguments.follow && matches!(store, Opened::Folder(_)) {
+        let why = "nobody records anything in a folder while this command has it open: follow the server's address";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let (events, head) = arguments.which.last(&*store, arguments.count).await?;
     events::print(&events, head.store, output)?;
-    store.close().await?;
-    Ok(Done::Well)
+    if !arguments.follow {
+        store.close().await?;
+        return Ok(Done::Well);
+    }
+    let mut subscription = store.subscribe(arguments.which.query()?, head).await?;
+    loop {
+        output.flush()?;
+        if let Delivery::Events(events) = subscription.next().await? {
+            events::print(&events, head.store, output)?;
+        }
+    }
 }

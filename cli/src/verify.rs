@@ -10,21 +10,21 @@ use serde_json::json;
 use crate::{
     failure::{Done, Failure},
     output::Output,
-    place::Place,
+    place::Folder,
 };
 
 /// Reads the whole store and says what is damaged, and where
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: Place,
+    folder: Folder,
     /// Go on behind this position, where an earlier run came to.
     #[arg(long, default_value_t = 0)]
     after: u64,
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let store = arguments.place.open().await?;
+    let store = arguments.folder.open().await?;
     let bar = Output::bar("verifying");
     let verified = store.verify(Position::new(arguments.after), |progress| {
         bar.show(progress);

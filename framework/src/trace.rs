@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn looking_for_links_in_vain_keeps_no_span_from_a_layer() {
         let (spans, linked) = (Spans::default(), Spans::default());
-        let only_spans = filter_fn(|metadata| metadata.is_span());
+        let only_spans = filter_fn(|metadata| !metadata.is_event());
         let everything = filter_fn(|_| true);
         let layers = spans.clone().with_filter(only_spans).and_then(linked.clone().with_filter(everything));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layers), || {

@@ -38,6 +38,7 @@ mod command;
 
 pub use command::{Arguments, serve};
 pub use configuration::{Configuration, ConfigurationError, Configured, Origin};
+pub use http::fingerprint;
 pub use keys::new_key;
 pub use options::ServerOptions;
 pub use principal::{Right, Role};

@@ -194,8 +194,10 @@ pub(super) async fn append(
     Ok(Json(api.store.append(append).await?.into()))
 }
 
-/// A hash of what is asked for. Ids of events and metadata are left out: they may be others when it is asked again.
-fn fingerprint(append: &Append) -> Fingerprint {
+/// A hash of what an append asks for, by which the server knows a repetition under the same key. Ids of events and metadata are
+/// left out: they may be others when it is asked again.
+#[must_use]
+pub fn fingerprint(append: &Append) -> Fingerprint {
     let mut hash = Sha256::new();
     let mut add = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());

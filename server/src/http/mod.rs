@@ -12,6 +12,7 @@ mod query;
 mod read;
 mod schema;
 
+pub use append::fingerprint;
 pub(crate) use problem::Problem;
 
 use annalist_store::Store;

@@ -1,0 +1,173 @@
+//! The commands asked of a real server: what they do in a folder they do there too.
+
+use std::{
+    fs,
+    io::{BufReader, Write as _},
+    process::{Child, ChildStdout, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Ends with this.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().expect("it can be killed");
+        self.0.wait().expect("it ends");
+    }
+}
+
+impl Process {
+    fn start(arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_annalist"));
+        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().expect("the program runs");
+        let said = BufReader::new(child.stdout.take().expect("its output is piped"));
+        (Self(child), said)
+    }
+}
+
+struct Server {
+    _process: Process,
+    folder: TempDir,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data").display().to_string();
+        let (process, mut said) = Process::start(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
+        let line = next(&mut said);
+        let address = line.strip_prefix("listening on ").and_then(|line| line.split(',').next()).expect("an address");
+        Self { _process: process, folder, address: address.to_owned() }
+    }
+
+    fn ask(&self, name: &str, more: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_annalist"));
+        command.args(["--json", name, &self.address]).args(more).output().expect("the program runs")
+    }
+
+    /// Asks for what must be done, and takes what is printed.
+    fn lines(&self, name: &str, more: &[&str]) -> Vec<Value> {
+        let output = self.ask(name, more);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).lines().map(parsed).collect()
+    }
+
+    fn code(&self, name: &str, more: &[&str]) -> i32 {
+        self.ask(name, more).status.code().expect("it exits")
+    }
+}
+
+fn next(said: &mut impl std::io::BufRead) -> String {
+    let mut line = String::new();
+    said.read_line(&mut line).expect("it prints UTF-8");
+    line
+}
+
+fn parsed(line: &str) -> Value {
+    serde_json::from_str(line).expect("a line of JSON")
+}
+
+#[test]
+fn events_are_appended_read_and_followed() {
+    let server = Server::start();
+    let first = server.lines("append", &["order-1", "placed", r#"{"cents":1250}"#, "--tag", "customer:7"]);
+    assert_eq!(
+        (&first[0]["position"], &first[0]["streamversion"], &first[0]["repeated"]),
+        (&1.into(), &1.into(), &false.into())
+    );
+
+    let (_tail, mut followed) = Process::start(&["--json", "tail", &server.address, "--follow", "--tag", "customer:7"]);
+    assert_eq!(parsed(&next(&mut followed))["position"], "1");
+    let paid = ["order-1", "paid", "{}", "--tag", "customer:7", "--expected", "1", "--once", "payment 9"];
+    assert_eq!(server.lines("append", &paid)[0]["position"], 2);
+    let come = parsed(&next(&mut followed));
+    assert_eq!((&come["type"], &come["streamversion"]), (&"paid".into(), &"2".into()));
+
+    let again = server.lines("append", &paid);
+    assert_eq!((&again[0]["position"], &again[0]["repeated"]), (&2.into(), &true.into()));
+    let mut other = paid;
+    other[2] = r#"{"by":"card"}"#;
+    assert_eq!(server.code("append", &other), 7, "another request by the same name");
+    assert_eq!(server.code("append", &["order-1", "placed", "{}", "--expected", "none"]), 7, "the stream is there");
+    assert_eq!(server.code("append", &["order-1", "placed", "no JSON"]), 2);
+    assert_eq!(server.code("append", &["order-1", "placed", "text", "--content-type", "text/plain"]), 0);
+
+    let read = server.lines("read", &["--stream", "order-1", "--after", "1"]);
+    assert_eq!(read.iter().map(|event| &event["type"]).collect::<Vec<_>>(), ["paid", "placed"]);
+    assert_eq!(server.lines("tail", &["-n", "1"])[0]["data_base64"], "dGV4dA==");
+    assert_eq!(server.lines("stats", &[])[0]["head"], 3);
+
+    let file = server.folder.path().join("events.ndjson");
+    let exported = server.lines("export", &[file.to_str().expect("it is text")]);
+    assert_eq!(exported[0]["events"], 3);
+    assert_eq!(fs::read_to_string(&file).expect("it is there").lines().count(), 3);
+}
+
+#[test]
+fn a_payload_is_read_from_the_standard_input() {
+    let server = Server::start();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_annalist"));
+    command.args(["append", &server.address, "order-1", "placed", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the program runs");
+    child.stdin.take().expect("its input is piped").write_all(br#"{"cents":1}"#).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "order-1@1 is recorded, at position 1\n");
+    assert_eq!(server.lines("read", &[])[0]["data"]["cents"], 1);
+}
+
+#[test]
+fn appends_are_measured_where_it_leaves_nothing_or_was_said_to() {
+    let server = Server::start();
+    let few = ["--seconds", "1", "--writers", "3", "--events", "2"];
+    assert_eq!(server.code("bench", &few), 2, "events would stay");
+    let measured = server.lines("bench", &[&few[..], &["--record"]].concat());
+    let head = &server.lines("stats", &[])[0];
+    assert_eq!(head["head"].as_u64(), measured[0]["appends"].as_u64().map(|appends| appends * 2));
+    assert_eq!(head["streams"], 3);
+
+    let disk = server.folder.path().join("disk");
+    let dir = disk.to_str().expect("it is text");
+    let bench = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_annalist"));
+        command.args(["bench", dir]).args(more).output().expect("the program runs")
+    };
+    assert_eq!(bench(&few).status.code(), Some(2), "there is no such folder");
+    fs::create_dir(&disk).expect("it can be made");
+    let output = bench(&few);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("appends per second"), "{output:?}");
+    assert_eq!(fs::read_dir(&disk).expect("it can be listed").count(), 0, "the store is removed");
+}
+
+#[test]
+fn what_takes_a_folder_says_so() {
+    let server = Server::start();
+    for command in ["verify", "rebuild-index", "streams"] {
+        let output = server.ask(command, &[]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("the folder of a store"), "{output:?}");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_annalist")).args(["tail", "-f"]).arg(server.folder.path()).output();
+    assert_eq!(output.expect("the program runs").status.code(), Some(3), "there is no store");
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for shell in ["bash", "zsh", "fish"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_annalist")).args(["completions", shell]).output();
+        let script = String::from_utf8(output.expect("the program runs").stdout).expect("it prints UTF-8");
+        assert!(
+            ["rebuild-index", "--follow", "groups"].iter().all(|word| script.contains(word.trim_start_matches('-')))
+        );
+    }
+    let written = Command::new(env!("CARGO_BIN_EXE_annalist")).arg("man").arg(folder.path()).status();
+    assert!(written.expect("the program runs").success());
+    let page = fs::read_to_string(folder.path().join("annalist-tail.1")).expect("a page for each command");
+    assert!(page.contains("follow"), "{page}");
+    let missing = Command::new(env!("CARGO_BIN_EXE_annalist")).arg("man").arg(folder.path().join("x")).status();
+    assert_eq!(missing.expect("the program runs").code(), Some(1));
+}
