@@ -2,39 +2,52 @@
 
 use std::path::PathBuf;
 
-use annalist_store::{Backup, Backups, DamagedFile};
+use annalist_store::Backups;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    backup,
+    address::Connection,
+    backup::Made,
     failure::{Done, Failure},
     output::Output,
+    place,
 };
 
-/// Lists the backups in a folder, oldest first
+/// Lists the backups in a folder, or of a server, oldest first
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The folder of the backups.
+    /// The folder of the backups, or the address of a server (`http://host:port`), for those in its folder.
     backups: PathBuf,
+    #[command(flatten)]
+    connection: Connection,
     /// Read all their files, and compare them with their checksums.
     #[arg(long)]
     verify: bool,
 }
 
 /// A backup, and what is damaged of it.
-type Listed = (Option<Backup>, Vec<DamagedFile>);
+type Listed = (Option<Made>, Vec<String>);
 
 pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let Arguments { backups, verify } = arguments;
-    let listed = tokio::task::spawn_blocking(move || list(&Backups::of(backups), verify));
-    let listed =
-        listed.await.map_err(|error| Failure::Other(format!("looking at the backups broke off: {error}")))??;
+    let Arguments { backups, connection, verify } = arguments;
+    let listed = match place::address(&backups) {
+        Some(address) if verify => {
+            return Err(Failure::Usage(format!("{address} is a server; verify the backups where they are")));
+        }
+        Some(address) => {
+            let (backups, damaged) = connection.to(address)?.backups().await?;
+            let backups = backups.into_iter().map(|backup| (Some(Made::from(backup)), Vec::new()));
+            backups.chain(damaged.into_iter().map(|damaged| (None, vec![damaged]))).collect()
+        }
+        None => {
+            let listed = tokio::task::spawn_blocking(move || list(&Backups::of(backups), verify));
+            listed.await.map_err(|error| Failure::Other(format!("looking at the backups broke off: {error}")))??
+        }
+    };
     if output.json {
         for (backup, damaged) in &listed {
-            let damaged: Vec<Value> =
-                damaged.iter().map(|file| json!({ "path": file.path, "detail": file.detail })).collect();
-            let backup = backup.as_ref().map(backup::json);
+            let backup = backup.as_ref().map(Made::json);
             output.value(&json!({ "backup": backup, "read": verify, "damaged": damaged }))?;
         }
     } else {
@@ -45,7 +58,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
                 (true, true) => "sound",
                 (true, false) => "not read",
             };
-            let Backup { number, time, head, bytes, added_bytes, .. } = backup;
+            let Made { number, time, head, bytes, added_bytes, .. } = backup;
             let numbers = [number, &u64::from(head.epoch.get()), &head.position.get(), bytes, added_bytes];
             let [number, epoch, position, bytes, added] = numbers.map(ToString::to_string);
             [number, time.to_string(), epoch, position, bytes, added, state.to_owned()]
@@ -62,13 +75,13 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
 fn list(backups: &Backups, verify: bool) -> Result<Vec<Listed>, Failure> {
     let listed = backups.list()?;
     let each = listed.into_iter().map(|backup| match backup {
-        Err(damaged) => Ok((None, vec![damaged])),
+        Err(damaged) => Ok((None, vec![damaged.to_string()])),
         Ok(backup) if verify => {
             let bar = Output::bar("reading");
             let damaged = backups.verify(Some(backup.number), |progress| bar.show(progress))?;
-            Ok((Some(backup), damaged))
+            Ok((Some(backup.into()), damaged.iter().map(ToString::to_string).collect()))
         }
-        Ok(backup) => Ok((Some(backup), Vec::new())),
+        Ok(backup) => Ok((Some(backup.into()), Vec::new())),
     });
     each.collect()
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use annalist_client::RemoteStore;
-use annalist_core::EventStore;
+use annalist_core::{EventStore, StoreError, StreamId, Version};
 use annalist_store::{Store, StoreOptions};
 use clap::Args;
 
@@ -42,7 +42,7 @@ pub(crate) fn options() -> StoreOptions {
 }
 
 /// The address, if it is one and no folder.
-fn address(place: &Path) -> Option<&str> {
+pub(crate) fn address(place: &Path) -> Option<&str> {
     place.to_str().filter(|place| place.starts_with("http://") || place.starts_with("https://"))
 }
 
@@ -71,11 +71,6 @@ impl Folder {
             None => Ok(&self.dir),
         }
     }
-
-    /// Opens the store, which nobody else may have open.
-    pub(crate) async fn open(&self) -> Result<Store, Failure> {
-        open(self.dir()?).await
-    }
 }
 
 async fn open(dir: &Path) -> Result<Store, Failure> {
@@ -96,6 +91,19 @@ impl Deref for Opened {
 }
 
 impl Opened {
+    /// The streams, by name, and their last versions: at most `limit`, or fewer though there are more.
+    pub(crate) async fn streams(
+        &self,
+        within: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Version)>, StoreError> {
+        match self {
+            Self::Folder(store) => store.streams(within, after, limit).await,
+            Self::Server(server) => server.streams(within, after, limit).await,
+        }
+    }
+
     pub(crate) async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Folder(store) => store.close().await?,

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{
     failure::{Done, Failure},
     output::Output,
-    place::Folder,
+    place::Place,
 };
 
 /// Streams that are asked for and printed at once.
@@ -16,7 +16,7 @@ const STREAMS_AT_ONCE: usize = 1000;
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    folder: Folder,
+    place: Place,
     /// Only those of this category.
     #[arg(long)]
     category: Option<String>,
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let store = arguments.folder.open().await?;
+    let store = arguments.place.open().await?;
     let (mut left, mut after) = (arguments.limit, None::<String>);
     loop {
         let limit = left.min(STREAMS_AT_ONCE);

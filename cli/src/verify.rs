@@ -3,38 +3,59 @@
 use std::ops::ControlFlow;
 
 use annalist_core::Position;
-use annalist_store::{Part, Verified};
+use annalist_store::{Finding, Part, Progress, Verified};
 use clap::Args;
 use serde_json::json;
 
 use crate::{
     failure::{Done, Failure},
     output::Output,
-    place::Folder,
+    place::{Opened, Place},
 };
 
 /// Reads the whole store and says what is damaged, and where
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    folder: Folder,
+    place: Place,
     /// Go on behind this position, where an earlier run came to.
     #[arg(long, default_value_t = 0)]
     after: u64,
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let store = arguments.folder.open().await?;
+    let store = arguments.place.open().await?;
     let bar = Output::bar("verifying");
-    let verified = store.verify(Position::new(arguments.after), |progress| {
-        bar.show(progress);
-        ControlFlow::Continue(())
-    });
-    let verified = verified.await?;
+    let after = Position::new(arguments.after);
+    let verified = match &store {
+        Opened::Folder(store) => {
+            let told = |progress| {
+                bar.show(progress);
+                ControlFlow::Continue(())
+            };
+            store.verify(after, told).await?
+        }
+        Opened::Server(server) => {
+            local(server.verify(after, |(done, total)| bar.show(Progress { done, total })).await?)
+        }
+    };
     drop(bar);
     print(&verified, output)?;
     store.close().await?;
     Ok(if verified.is_sound() { Done::Well } else { Done::FoundDamage })
+}
+
+/// The report of a server, as that of a folder.
+fn local(report: annalist_client::Verified) -> Verified {
+    let annalist_client::Verified { after, through, head, pages, findings, findings_count, .. } = report;
+    let findings = findings.into_iter().map(|annalist_client::Finding { part, position, detail }| {
+        let part = match part {
+            annalist_client::Part::Log => Part::Log,
+            annalist_client::Part::Index => Part::Index,
+        };
+        Finding { part, position, detail }
+    });
+    Verified { after, through, head, pages, findings: findings.collect(), findings_count }
 }
 
 fn print(verified: &Verified, output: &mut Output) -> Result<(), Failure> {

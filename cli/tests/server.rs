@@ -38,7 +38,9 @@ impl Server {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data").display().to_string();
-        let (process, mut said) = Process::start(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
+        let backups = folder.path().join("backups").display().to_string();
+        let (process, mut said) =
+            Process::start(&["serve", "--listen", "127.0.0.1:0", "--data", &data, "--backups", &backups]);
         let line = next(&mut said);
         let address = line.strip_prefix("listening on ").and_then(|line| line.split(',').next()).expect("an address");
         Self { _process: process, folder, address: address.to_owned() }
@@ -143,13 +145,48 @@ fn appends_are_measured_where_it_leaves_nothing_or_was_said_to() {
 }
 
 #[test]
+fn a_store_is_looked_after_while_it_is_served() {
+    let server = Server::start();
+    for number in 0..3 {
+        server.lines("append", &[&format!("order-{number}"), "placed"]);
+    }
+    let streams = server.lines("streams", &["--category", "order"]);
+    assert_eq!(streams.iter().map(|stream| &stream["stream"]).collect::<Vec<_>>(), ["order-0", "order-1", "order-2"]);
+    assert_eq!(server.lines("streams", &["--limit", "2"]).len(), 2);
+    let verified = &server.lines("verify", &[])[0];
+    assert_eq!((&verified["sound"], &verified["through"]), (&true.into(), &3.into()));
+
+    let backups = server.folder.path().join("backups").display().to_string();
+    assert_eq!(server.code("backup", &[&backups]), 2, "the server decides where they go");
+    let made = &server.lines("backup", &[])[0];
+    assert_eq!((&made["number"], &made["position"]), (&1.into(), &3.into()));
+    server.lines("append", &["order-3", "placed"]);
+    assert_eq!(server.lines("backup", &["--keep", "1"])[0]["position"], 4);
+    assert_eq!(server.lines("backups", &[]).iter().map(|backup| &backup["backup"]["number"]).collect::<Vec<_>>(), [2]);
+
+    let (dir, restored) = (
+        server.folder.path().join("restored"),
+        Command::new(env!("CARGO_BIN_EXE_annalist"))
+            .arg("restore")
+            .arg(&backups)
+            .arg(server.folder.path().join("restored"))
+            .status(),
+    );
+    assert!(restored.expect("the program runs").success());
+    let read = Command::new(env!("CARGO_BIN_EXE_annalist")).args(["--json", "read"]).arg(&dir).output();
+    assert_eq!(
+        read.expect("the program runs").stdout.split(|byte| *byte == b'\n').count(),
+        5,
+        "four events and the end"
+    );
+}
+
+#[test]
 fn what_takes_a_folder_says_so() {
     let server = Server::start();
-    for command in ["verify", "rebuild-index", "streams"] {
-        let output = server.ask(command, &[]);
-        assert_eq!(output.status.code(), Some(2), "{output:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains("the folder of a store"), "{output:?}");
-    }
+    let output = server.ask("rebuild-index", &[]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the folder of a store"), "{output:?}");
     let output = Command::new(env!("CARGO_BIN_EXE_annalist")).args(["tail", "-f"]).arg(server.folder.path()).output();
     assert_eq!(output.expect("the program runs").status.code(), Some(3), "there is no store");
 }

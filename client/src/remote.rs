@@ -6,8 +6,8 @@ use annalist_core::StoreError;
 use annalist_proto::{
     MESSAGE_BYTES_MAX,
     v1::{
-        checkpoints_client::CheckpointsClient, event_store_client::EventStoreClient, groups_client::GroupsClient,
-        snapshots_client::SnapshotsClient,
+        care_client::CareClient, checkpoints_client::CheckpointsClient, event_store_client::EventStoreClient,
+        groups_client::GroupsClient, snapshots_client::SnapshotsClient,
     },
 };
 use tokio::{
@@ -113,6 +113,10 @@ impl Remote {
 
     pub(crate) fn groups(&self) -> GroupsClient<Channel> {
         GroupsClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(crate) fn care(&self) -> CareClient<Channel> {
+        CareClient::new(self.channel.clone())
     }
 
     /// A request with the key that the server asks for, if it does.

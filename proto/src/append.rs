@@ -90,16 +90,26 @@ fn fingerprint(bytes: &[u8]) -> Result<Fingerprint, Invalid> {
         .map_err(|_| malformed(format!("the fingerprint has {} bytes; it must have 16, or none", bytes.len())))
 }
 
+/// A stream and its last version.
+#[must_use]
+pub fn stream_version((stream, version): (StreamId, Version)) -> v1::StreamVersion {
+    v1::StreamVersion { stream: stream.to_string(), version: version.get() }
+}
+
+/// The reverse.
+///
+/// # Errors
+/// [`Invalid`] when that is no name of a stream.
+pub fn stored_stream_version(found: v1::StreamVersion) -> Result<(StreamId, Version), Invalid> {
+    Ok((query::stream(found.stream)?, Version::new(found.version)))
+}
+
 impl From<Appended> for v1::Appended {
     fn from(appended: Appended) -> Self {
-        let written = |(stream, version): (StreamId, Version)| v1::StreamVersion {
-            stream: stream.to_string(),
-            version: version.get(),
-        };
         Self {
             after: appended.after.get(),
             cursor: Some(appended.cursor.into()),
-            streams: appended.streams.into_iter().map(written).collect(),
+            streams: appended.streams.into_iter().map(stream_version).collect(),
             repetition: appended.repeated,
         }
     }
@@ -108,11 +118,10 @@ impl From<Appended> for v1::Appended {
 impl TryFrom<v1::Appended> for Appended {
     type Error = Invalid;
     fn try_from(appended: v1::Appended) -> Result<Self, Invalid> {
-        let written = |written: v1::StreamVersion| Ok((query::stream(written.stream)?, Version::new(written.version)));
         Ok(Self {
             after: Position::new(appended.after),
             cursor: required("cursor of the append", appended.cursor)?.try_into()?,
-            streams: appended.streams.into_iter().map(written).collect::<Result<_, Invalid>>()?,
+            streams: appended.streams.into_iter().map(stored_stream_version).collect::<Result<_, Invalid>>()?,
             repeated: appended.repetition,
         })
     }

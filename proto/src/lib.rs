@@ -31,6 +31,7 @@ mod reading;
 
 mod failure;
 
+pub use append::{stored_stream_version, stream_version};
 pub use failure::{Failed, append_status, store_status};
 pub use limits::{MESSAGE_BYTES_MAX, PORT};
 pub use reading::{delivery, events, form, stored_events, subscribe, subscribed};

@@ -120,7 +120,12 @@ fn needed(path: &str) -> Option<Role> {
         | "/annalist.v1.Snapshots/Save"
         | "/annalist.v1.Checkpoints/Save"
         | "/annalist.v1.Groups/Join" => Some(Role::Append),
-        "/annalist.v1.Groups/Replay" | "/annalist.v1.Groups/Skip" | "/annalist.v1.Groups/Remove" => Some(Role::Admin),
+        "/annalist.v1.Groups/Replay"
+        | "/annalist.v1.Groups/Skip"
+        | "/annalist.v1.Groups/Remove"
+        | "/annalist.v1.Care/Verify"
+        | "/annalist.v1.Care/Backup"
+        | "/annalist.v1.Care/Backups" => Some(Role::Admin),
         _ => Some(Role::Read),
     }
 }

@@ -30,6 +30,9 @@ pub struct Arguments {
     /// The file of the keys that are accepted; `new-key` makes lines for it
     #[arg(long)]
     pub keys: Option<PathBuf>,
+    /// The folder of the backups that clients may ask for
+    #[arg(long)]
+    pub backups: Option<PathBuf>,
     /// Listen beyond loopback though nobody is asked who he is
     #[arg(long)]
     pub without_keys: bool,
@@ -55,6 +58,7 @@ impl Arguments {
             ("listen", self.listen.map(|address| address.to_string().into())),
             ("data", path(&self.data)),
             ("keys", path(&self.keys)),
+            ("backups", path(&self.backups)),
             ("without_keys", self.without_keys.then(|| true.into())),
             ("tls.cert", path(&self.tls_cert)),
             ("tls.key", path(&self.tls_key)),

@@ -93,3 +93,8 @@ pub(crate) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often a subscription over HTTP says that it is still there, when there is nothing else to say: below the minute after which
 /// proxies commonly close what is idle.
 pub(crate) const SSE_KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How often it is told how far something is that takes long.
+pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// Most streams that are listed at once.
+pub(crate) const STREAMS_MAX: u32 = 1000;

@@ -30,6 +30,8 @@ pub struct ServerOptions {
     /// Where it is told who was refused and what was administered: a file that is added to, one JSON object for each line. Without
     /// it that goes to the log, as `annalist::audit`. Default: none. Since 0.1.
     pub audit: Option<PathBuf>,
+    /// The folder of the backups that clients may ask for; without it they cannot. It is best on another disk. Default: none. Since 0.1.
+    pub backups: Option<PathBuf>,
     /// Memory for the bodies of all requests together, in bytes; those beyond are refused as unavailable. Default: 256 MiB. Since 0.1.
     pub request_memory_bytes: usize,
     /// How the store is to behave. Since 0.1.
@@ -47,6 +49,7 @@ impl Default for ServerOptions {
             without_keys: false,
             tls: None,
             audit: None,
+            backups: None,
             request_memory_bytes: limits::REQUEST_MEMORY_BYTES,
             store,
         }

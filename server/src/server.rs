@@ -128,7 +128,7 @@ impl Server {
     pub async fn start(options: ServerOptions) -> Result<Running, ServerError> {
         let (secrets, access) = Self::secrets(&options)?;
         let (tls, keys) = (secrets.tls.clone(), secrets.keys.clone());
-        let ServerOptions { listen, data, store, request_memory_bytes, .. } = options;
+        let ServerOptions { listen, data, store, backups, request_memory_bytes, .. } = options;
         if tls.is_none() && keys.is_some() && !listen.ip().is_loopback() {
             tracing::warn!(
                 "keys and events travel in the clear; give it --tls-cert and --tls-key, or a proxy that has them"
@@ -142,7 +142,7 @@ impl Server {
         let store = opening.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let (stop, stopping) = Stopping::new();
         let groups = Arc::new(Groups::new(&store, &stopping));
-        let (reporter, mut routes) = routes(&store, &groups, &stopping);
+        let (reporter, mut routes) = routes(&store, backups, &groups, &stopping);
         let memory = Arc::new(Semaphore::new(request_memory_bytes.min(Semaphore::MAX_PERMITS)));
         routes = routes.layer(from_fn_with_state(memory, memory::within));
         routes = routes.layer(from_fn_with_state(Arc::new(access), access::guard));
@@ -159,7 +159,12 @@ impl Server {
     }
 }
 
-fn routes(store: &Store, groups: &Arc<Groups>, stopping: &Stopping) -> (HealthReporter, Router) {
+fn routes(
+    store: &Store,
+    backups: Option<PathBuf>,
+    groups: &Arc<Groups>,
+    stopping: &Stopping,
+) -> (HealthReporter, Router) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let mut routes = RoutesBuilder::from(http::routes(store, stopping));
     routes.add_service(health);
@@ -171,7 +176,7 @@ fn routes(store: &Store, groups: &Arc<Groups>, stopping: &Stopping) -> (HealthRe
         Ok(reflection) => _ = routes.add_service(reflection),
         Err(error) => tracing::error!(%error, "the protocol cannot be asked for"),
     }
-    grpc::add(&mut routes, store, groups, stopping);
+    grpc::add(&mut routes, store, backups, groups, stopping);
     (reporter, routes.routes().into_axum_router().layer(from_fn(deadline::within)))
 }
 

@@ -1,18 +1,19 @@
 //! The services of `annalist.v1`.
 
 mod caches;
+mod care;
 mod events;
 mod groups;
 mod streams;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use annalist_core::{AppendError, EventStore, Invalid, StoreError};
 use annalist_proto::{
     MESSAGE_BYTES_MAX, append_status, store_status,
     v1::{
-        checkpoints_server::CheckpointsServer, event_store_server::EventStoreServer, groups_server::GroupsServer,
-        snapshots_server::SnapshotsServer,
+        care_server::CareServer, checkpoints_server::CheckpointsServer, event_store_server::EventStoreServer,
+        groups_server::GroupsServer, snapshots_server::SnapshotsServer,
     },
 };
 use annalist_store::Store;
@@ -25,9 +26,16 @@ use crate::{
 };
 
 /// Adds the services to others.
-pub(crate) fn add(routes: &mut RoutesBuilder, store: &Store, groups: &Arc<group::Groups>, stopping: &Stopping) {
+pub(crate) fn add(
+    routes: &mut RoutesBuilder,
+    store: &Store,
+    backups: Option<PathBuf>,
+    groups: &Arc<group::Groups>,
+    stopping: &Stopping,
+) {
     let events = events::Events { store: Arc::new(store.clone()), stopping: stopping.clone() };
     let groups = groups::Groups { all: Arc::clone(groups) };
+    let care = care::Care::new(store.clone(), backups, stopping.clone());
     let caches = caches::Caches { store: store.clone() };
     routes
         .add_service(
@@ -35,6 +43,7 @@ pub(crate) fn add(routes: &mut RoutesBuilder, store: &Store, groups: &Arc<group:
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )
+        .add_service(CareServer::new(care))
         .add_service(GroupsServer::new(groups).max_encoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(
             SnapshotsServer::new(caches.clone())

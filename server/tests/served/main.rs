@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod care;
 mod groups;
 mod http;
 mod openapi;

@@ -1,0 +1,79 @@
+//! Looking after the store of a server, from elsewhere.
+
+use std::fs;
+
+use annalist_client::RemoteStore;
+use annalist_core::{
+    Append, EventId, EventStore as _, EventType, Expected, NewEvent, Position, StoreError, StreamId, Version,
+};
+
+use crate::support::Process;
+
+async fn filled(store: &RemoteStore) {
+    for number in 0..20 {
+        let event = NewEvent::new(EventId::generate(), EventType::new("greeted").expect("a valid type"), "{}");
+        let stream = StreamId::of("a", number % 4).expect("a valid name");
+        store.append(Append::new().events(stream, Expected::Any, [event])).await.expect("it is recorded");
+    }
+}
+
+#[tokio::test]
+async fn damage_is_found_while_the_store_is_served() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path().join("data");
+    let server = Process::start(&data);
+    let store = RemoteStore::connect(&server.address).expect("the address of a server");
+    filled(&store).await;
+    let mut told = Vec::new();
+    let verified = store.verify(Position::ZERO, |progress| told.push(progress)).await.expect("it is verified");
+    assert!(verified.is_sound() && verified.through == Position::new(20), "{verified:?}");
+    let again = store.verify(Position::new(20), |_| ()).await.expect("it is verified");
+    assert_eq!((again.after, again.pages), (Position::new(20), 0));
+    let streams = store.streams(Some("a"), Some("a-1"), 2).await.expect("they are told");
+    let named = |name: &str| (StreamId::new(name).expect("a valid name"), Version::new(5));
+    assert_eq!(streams, [named("a-2"), named("a-3")]);
+
+    // Closed and opened again, so that the log is in a file.
+    drop(server);
+    let server = Process::start(&data);
+    let store = RemoteStore::connect(&server.address).expect("the address of a server");
+    for file in fs::read_dir(data.join("log")).expect("it can be listed").filter_map(Result::ok) {
+        if file.path().extension().is_some_and(|kind| kind == "sst") {
+            let mut bytes = fs::read(file.path()).expect("it can be read");
+            if let Some(at) = bytes.windows(7).position(|window| window == b"greeted") {
+                bytes[at] ^= 1;
+                fs::write(file.path(), bytes).expect("it can be written");
+            }
+        }
+    }
+    let damaged = store.verify(Position::ZERO, |_| ()).await.expect("damage is a report");
+    assert_eq!(damaged.findings[0].part, annalist_client::Part::Log, "{damaged:?}");
+}
+
+#[tokio::test]
+async fn backups_go_where_the_server_was_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path().join("data");
+    let server = Process::start(&data);
+    let store = RemoteStore::connect(&server.address).expect("the address of a server");
+    match store.backup(None, |_| ()).await {
+        Err(StoreError::Invalid(why)) => assert!(why.to_string().contains("--backups"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    drop(server);
+    let mut command = Process::command(&data);
+    command.arg("--backups").arg(dir.path().join("backups"));
+    let server = Process::run(command);
+    let store = RemoteStore::connect(&server.address).expect("the address of a server");
+    filled(&store).await;
+    for number in 1..=3 {
+        let backup = store.backup(Some(2), |_| ()).await.expect("it is made");
+        assert_eq!((backup.number, backup.head.position), (number, Position::new(20)));
+    }
+    let (backups, damaged) = store.backups().await.expect("they are told");
+    assert_eq!(backups.iter().map(|backup| backup.number).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(damaged, Vec::<String>::new());
+    fs::write(dir.path().join("backups/000002/BACKUP"), "nonsense").expect("it can be written");
+    let (backups, damaged) = store.backups().await.expect("they are told");
+    assert_eq!((backups.len(), damaged.len()), (1, 1), "{damaged:?}");
+}
