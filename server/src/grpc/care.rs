@@ -131,12 +131,11 @@ fn reporting<D: 'static, T: Send + 'static>(
             () = stopping.stopped() => return Err(unread(&StoreError::Closed)),
             () = moved => None,
         };
-        let (response, work) = match finished {
-            Some(finished) => (done(finished), None),
-            None => {
-                let Progress { done, total } = *progress.borrow_and_update();
-                (so_far(v1::Progress { done, total }), Some(work))
-            }
+        let (response, work) = if let Some(finished) = finished {
+            (done(finished), None)
+        } else {
+            let Progress { done, total } = *progress.borrow_and_update();
+            (so_far(v1::Progress { done, total }), Some(work))
         };
         Ok(Some((response, (work, progress, stopping))))
     }))
