@@ -32,7 +32,7 @@ impl Failure {
         if disagrees(&status) {
             return Self::Refused(AppendError::Unavailable { why });
         }
-        if sources(&status).any(<dyn Error>::is::<ConnectError>) {
+        if sources(&status).any(|source| source.is::<ConnectError>() || was_not_sent(source)) {
             return Self::NotTaken(why);
         }
         match status.code() {
@@ -82,7 +82,7 @@ fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dy
 }
 
 /// What a status says, with all its causes: "transport error" alone helps nobody.
-fn said(status: &Status) -> String {
+pub(crate) fn said(status: &Status) -> String {
     let message = if status.message().is_empty() { status.code().description() } else { status.message() };
     with_causes(message.to_owned(), status)
 }
@@ -100,6 +100,11 @@ fn with_causes(mut text: String, error: &(dyn Error + 'static)) -> String {
         }
     }
     text
+}
+
+/// Whether the connection was given up while the request still waited to be sent on it.
+fn was_not_sent(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
 }
 
 /// Whether the two do not agree on TLS. Nothing was asked then, and asking again would change nothing.

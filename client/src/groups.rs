@@ -62,7 +62,8 @@ macro_rules! ask {
     ($self:ident.$method:ident($request:expr)) => {{
         let remote = $self.remote();
         let attempt = |request| async move { remote.groups().$method(request).await };
-        let answer = remote.call($request, Again::Harmless, Failure::of_reading, attempt).await;
+        let request = $request;
+        let answer = remote.call(|| request.clone(), Again::Harmless, Failure::of_reading, attempt).await;
         answer.map_err(Failure::into_store_error)
     }};
 }

@@ -13,6 +13,7 @@ mod failure;
 mod pause;
 mod tls;
 
+mod pipeline;
 mod remote;
 
 mod group;

@@ -23,12 +23,22 @@ pub(crate) const REPEATS_PER_SECOND: u32 = 10;
 /// Most repetitions that can be saved up: what may be in flight when a server dies, so that all of it is repeated.
 pub(crate) const REPEATS_MAX: u32 = 1024;
 
+/// Appends, or reads, that wait to be sent; those beyond wait for their turn. A connection sends as many in a millisecond.
+pub(crate) const PIPELINE_QUEUE: usize = 256;
+
+/// An append with more bytes than this goes on a call of its own: in the pipeline others would wait behind it.
+pub(crate) const PIPELINE_APPEND_BYTES_MAX: usize = 64 * 1024;
+
 /// What the server may send of one stream before it is taken, in bytes. At a round trip of 10 ms it is 200 MB/s.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 
 /// What it may send of all streams together: as much as HTTP/2 can say. The window of each stream is the bound; if those who
 /// do not take their events could use up this one, everybody would wait for them.
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
+
+/// Largest frame that the server may send, in bytes: a batch of events goes in a few, each of which costs a call to the system
+/// on both sides. What else is on the connection waits for one of them at most.
+pub(crate) const FRAME_BYTES_MAX: u32 = 128 * 1024;
 
 /// Largest headers of an answer, in bytes. Errors travel in them.
 pub(crate) const HEADER_BYTES_MAX: u32 = 64 * 1024;

@@ -18,16 +18,47 @@ type Resuming = std::pin::Pin<Box<dyn Future<Output = Result<Begun, StoreError>>
 struct Begun {
     head: Cursor,
     events: Vec<RecordedEvent>,
-    stream: Streaming<v1::ReadResponse>,
+    more: More,
+}
+
+/// Where further events come from.
+enum More {
+    /// From here.
+    Stream(Box<Streaming<v1::ReadResponse>>),
+    /// They have to be asked for: they were too many, or the stream broke off.
+    Unasked,
+    /// There are none.
+    None,
 }
 
 pub(crate) async fn begin(remote: &Arc<Remote>, read: Read) -> Result<Box<dyn Batches>, StoreError> {
     if let Source::Query { query, .. } = &read.source {
         query.check()?;
     }
-    let Begun { head, events, stream } = ask(remote, read.clone()).await?;
+    // Most reads are short and cost a message then, not a call. Of the whole log there is more.
+    let begun = match read.source {
+        Source::All { .. } => ask(remote, read.clone()).await?,
+        _ => look_up(remote, &read).await?,
+    };
+    let Begun { head, events, more } = begun;
     let remote = Arc::clone(remote);
-    Ok(Box::new(Reading { remote, head, rest: Some(read), ready: events, stream: Some(stream), resuming: None }))
+    Ok(Box::new(Reading { remote, head, rest: Some(read), ready: events, more, resuming: None }))
+}
+
+async fn look_up(remote: &Remote, read: &Read) -> Result<Begun, StoreError> {
+    let attempt = |request| remote.lookups().ask(remote.events(), request);
+    let request = || v1::ReadRequest::from(read.clone());
+    let asked = remote.call(request, Again::Harmless, Failure::of_reading, attempt);
+    let v1::Found { head, events, complete } = asked.await.map_err(Failure::into_store_error)?;
+    let more = if complete { More::None } else { More::Unasked };
+    begun(head, events, more)
+}
+
+fn begun(head: Option<v1::Cursor>, events: Option<v1::Events>, more: More) -> Result<Begun, StoreError> {
+    let incomprehensible = |why: &str| Failure::incomprehensible(&why).into_store_error();
+    let head = head.ok_or_else(|| incomprehensible("a read without a head"))?;
+    let head = Cursor::try_from(head).map_err(|error| incomprehensible(&error.to_string()))?;
+    Ok(Begun { head, events: stored_events(events.unwrap_or_default())?, more })
 }
 
 async fn ask(remote: &Remote, read: Read) -> Result<Begun, StoreError> {
@@ -37,12 +68,9 @@ async fn ask(remote: &Remote, read: Read) -> Result<Begun, StoreError> {
         let first = stream.message().await?.unwrap_or_default();
         Ok(Response::new((first, stream)))
     };
-    let asked = remote.call(v1::ReadRequest::from(read), Again::Harmless, Failure::of_reading, attempt);
+    let asked = remote.call(|| v1::ReadRequest::from(read.clone()), Again::Harmless, Failure::of_reading, attempt);
     let (first, stream) = asked.await.map_err(Failure::into_store_error)?;
-    let incomprehensible = |why: &str| Failure::incomprehensible(&why).into_store_error();
-    let head = first.head.ok_or_else(|| incomprehensible("a read without a head"))?;
-    let head = Cursor::try_from(head).map_err(|error| incomprehensible(&error.to_string()))?;
-    Ok(Begun { head, events: stored_events(first.events.unwrap_or_default())?, stream })
+    begun(first.head, first.events, More::Stream(Box::new(stream)))
 }
 
 struct Reading {
@@ -53,8 +81,7 @@ struct Reading {
     rest: Option<Read>,
     /// What has arrived and was not delivered.
     ready: Vec<RecordedEvent>,
-    /// `None` when it broke off.
-    stream: Option<Streaming<v1::ReadResponse>>,
+    more: More,
     /// Kept here, so that whoever drops a wait loses nothing.
     resuming: Option<Resuming>,
 }
@@ -82,15 +109,22 @@ impl Reading {
             if !events.is_empty() {
                 return Ok(events);
             }
-            let Some(stream) = &mut self.stream else {
-                self.resume().await?;
-                continue;
+            let stream = match &mut self.more {
+                More::Stream(stream) => stream,
+                More::Unasked => {
+                    self.resume().await?;
+                    continue;
+                }
+                More::None => {
+                    self.rest = None;
+                    continue;
+                }
             };
             match stream.message().await {
                 Ok(Some(response)) => self.ready = stored_events(response.events.unwrap_or_default())?,
                 Ok(None) => self.rest = None,
                 Err(status) => {
-                    self.stream = None;
+                    self.more = More::Unasked;
                     match Failure::of_reading(status) {
                         Failure::NotTaken(why) | Failure::Lost(why) => {
                             tracing::debug!(address = self.remote.address(), why, "a read goes on where it broke off");
@@ -109,12 +143,12 @@ impl Reading {
         let resuming = self.resuming.get_or_insert_with(|| Box::pin(async move { ask(&remote, rest).await }));
         let begun = resuming.await;
         self.resuming = None;
-        let Begun { head, events, stream } = begun?;
+        let Begun { head, events, more } = begun?;
         if !self.head.fits(&head) {
             // Another log stands there now.
             return Err(StoreError::ForeignCursor { cursor: self.head, head });
         }
-        (self.ready, self.stream) = (events, Some(stream));
+        (self.ready, self.more) = (events, more);
         Ok(())
     }
 

@@ -26,6 +26,7 @@ use crate::{
     limits,
     options::{ApiKey, RemoteOptions},
     pause::Pauses,
+    pipeline::{Appends, Lookups, Pipeline},
     tls,
 };
 
@@ -33,6 +34,8 @@ use crate::{
 pub(crate) struct Remote {
     address: String,
     channel: Channel,
+    appends: Pipeline<Appends>,
+    lookups: Pipeline<Lookups>,
     options: RemoteOptions,
     budget: Budget,
     closed: watch::Sender<bool>,
@@ -79,6 +82,7 @@ impl Remote {
             .connect_timeout(options.connect_timeout)
             .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
             .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+            .max_frame_size(limits::FRAME_BYTES_MAX)
             .http2_max_header_list_size(limits::HEADER_BYTES_MAX)
             .http2_keep_alive_interval(limits::KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(limits::KEEP_ALIVE_TIMEOUT)
@@ -87,6 +91,8 @@ impl Remote {
         Ok(Self {
             address: address.to_owned(),
             channel,
+            appends: Pipeline::new(),
+            lookups: Pipeline::new(),
             options,
             budget: Budget::new(),
             closed: watch::Sender::new(false),
@@ -97,6 +103,16 @@ impl Remote {
         EventStoreClient::new(self.channel.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// Where appends share a call.
+    pub(crate) const fn appends(&self) -> &Pipeline<Appends> {
+        &self.appends
+    }
+
+    /// Where reads that are expected to be short do.
+    pub(crate) const fn lookups(&self) -> &Pipeline<Lookups> {
+        &self.lookups
     }
 
     pub(crate) fn snapshots(&self) -> SnapshotsClient<Channel> {
@@ -148,13 +164,12 @@ impl Remote {
     /// Asks until there is an answer, it may not be asked again, or the time is over.
     pub(crate) async fn call<Q, A, F>(
         &self,
-        request: Q,
+        request: impl Fn() -> Q,
         again: Again,
         failure: impl Fn(Status) -> Failure,
         attempt: impl Fn(Request<Q>) -> F,
     ) -> Result<A, Failure>
     where
-        Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let deadline = Instant::now() + self.options.call_timeout;
@@ -163,7 +178,7 @@ impl Remote {
         let mut lost = None;
         self.budget.earn();
         loop {
-            let mut asked = self.authorized(Request::new(request.clone()));
+            let mut asked = self.authorized(Request::new(request()));
             asked.set_timeout(deadline.saturating_duration_since(Instant::now()));
             let answer = self.while_open(timeout_at(deadline, attempt(asked))).await?;
             let (may_repeat, why) = match answer {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use crate::{
     address::AddressError,
     failure::Failure,
+    limits::PIPELINE_APPEND_BYTES_MAX,
     options::RemoteOptions,
     read,
     remote::{Again, Remote},
@@ -72,7 +73,8 @@ macro_rules! ask {
     ($self:ident, $service:ident.$method:ident($request:expr)) => {{
         let remote = &$self.remote;
         let attempt = |request| async move { remote.$service().$method(request).await };
-        let answer = remote.call($request, Again::Harmless, Failure::of_reading, attempt).await;
+        let request = $request;
+        let answer = remote.call(|| request.clone(), Again::Harmless, Failure::of_reading, attempt).await;
         answer.map_err(Failure::into_store_error)
     }};
 }
@@ -80,13 +82,18 @@ macro_rules! ask {
 #[async_trait]
 impl EventStore for RemoteStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        append.check()?;
+        let bytes = append.check()?;
         let again = if append.keyed.is_some() || append.event_count() == 0 { Again::Harmless } else { Again::Never };
-        let (conditions, key) = (append.conditions.clone(), append.keyed.as_ref().map(|keyed| keyed.key.clone()));
-        let failure = |status| Failure::of(status, &conditions, key.as_ref());
+        let key = append.keyed.as_ref().map(|keyed| &keyed.key);
+        let failure = |status| Failure::of(status, &append.conditions, key);
         let remote = &self.remote;
-        let attempt = |request| async move { remote.events().append(request).await };
-        let answer = remote.call(v1::AppendRequest::from(append), again, failure, attempt).await;
+        let attempt = |request| async move {
+            if bytes > PIPELINE_APPEND_BYTES_MAX {
+                return remote.events().append(request).await;
+            }
+            remote.appends().ask(remote.events(), request).await
+        };
+        let answer = remote.call(|| v1::AppendRequest::from(&append), again, failure, attempt).await;
         let answer = answer.map_err(|failure| match failure {
             Failure::Refused(error) => error,
             Failure::NotTaken(why) => AppendError::Unavailable { why },

@@ -43,7 +43,7 @@ async fn ask(remote: &Remote, query: &Query, after: Cursor) -> Result<Begun, Fai
         let Some(Wire::Began(at)) = first else { return Err(Status::unavailable("it ended before it began")) };
         Ok(Response::new((at, stream)))
     };
-    let request = subscribe(query.clone(), after);
+    let request = || subscribe(query.clone(), after);
     let (at, stream) = remote.call(request, Again::Harmless, Failure::of_reading, attempt).await?;
     let at = Cursor::try_from(at).map_err(|error| Failure::incomprehensible(&error))?;
     Ok(Begun { at, stream })

@@ -11,12 +11,12 @@ use crate::{
     query, v1,
 };
 
-impl From<Append> for v1::AppendRequest {
-    fn from(append: Append) -> Self {
+impl From<&Append> for v1::AppendRequest {
+    fn from(append: &Append) -> Self {
         Self {
-            entries: append.entries.into_iter().map(Into::into).collect(),
-            conditions: append.conditions.into_iter().map(Into::into).collect(),
-            keyed: append.keyed.map(Into::into),
+            entries: append.entries.iter().map(Into::into).collect(),
+            conditions: append.conditions.iter().cloned().map(Into::into).collect(),
+            keyed: append.keyed.as_ref().map(Into::into),
         }
     }
 }
@@ -33,12 +33,12 @@ impl TryFrom<v1::AppendRequest> for Append {
     }
 }
 
-impl From<Entry> for v1::Entry {
-    fn from(entry: Entry) -> Self {
+impl From<&Entry> for v1::Entry {
+    fn from(entry: &Entry) -> Self {
         Self {
-            stream: entry.stream.to_string(),
+            stream: entry.stream.as_str().to_owned(),
             expected: (entry.expected != Expected::Any).then(|| entry.expected.into()),
-            events: entry.events.into_iter().map(Into::into).collect(),
+            events: entry.events.iter().map(Into::into).collect(),
         }
     }
 }
@@ -67,10 +67,10 @@ impl TryFrom<v1::Key> for Key {
     }
 }
 
-impl From<Keyed> for v1::Keyed {
-    fn from(keyed: Keyed) -> Self {
+impl From<&Keyed> for v1::Keyed {
+    fn from(keyed: &Keyed) -> Self {
         let fingerprint = Bytes::copy_from_slice(keyed.fingerprint.as_bytes());
-        Self { key: Some((&keyed.key).into()), fingerprint, reply: keyed.reply }
+        Self { key: Some((&keyed.key).into()), fingerprint, reply: keyed.reply.clone() }
     }
 }
 
@@ -93,7 +93,7 @@ fn fingerprint(bytes: &[u8]) -> Result<Fingerprint, Invalid> {
 /// A stream and its last version.
 #[must_use]
 pub fn stream_version((stream, version): (StreamId, Version)) -> v1::StreamVersion {
-    v1::StreamVersion { stream: stream.to_string(), version: version.get() }
+    v1::StreamVersion { stream: stream.as_str().to_owned(), version: version.get() }
 }
 
 /// The reverse.

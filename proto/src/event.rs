@@ -31,17 +31,17 @@ fn sent(metadata: Metadata) -> Option<v1::Metadata> {
     (!metadata.is_empty()).then(|| metadata.into())
 }
 
-impl From<NewEvent> for v1::NewEvent {
-    fn from(event: NewEvent) -> Self {
+impl From<&NewEvent> for v1::NewEvent {
+    fn from(event: &NewEvent) -> Self {
         let content_type = if event.content_type == ContentType::JSON { "" } else { event.content_type.as_str() };
         Self {
             id: bytes_of(event.id.uuid()),
             r#type: event.event_type.name().to_owned(),
             type_version: event.event_type.version().into(),
             content_type: content_type.to_owned(),
-            tags: event.tags.iter().map(ToString::to_string).collect(),
-            metadata: sent(event.metadata),
-            payload: event.payload,
+            tags: event.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
+            metadata: (!event.metadata.is_empty()).then(|| event.metadata.clone().into()),
+            payload: event.payload.clone(),
         }
     }
 }

@@ -104,6 +104,31 @@ fn broken_rule(invalid: &Invalid) -> failure::Invalid {
     }
 }
 
+/// What a call would have ended with, as a message of its own.
+impl From<Status> for v1::Refusal {
+    fn from(status: Status) -> Self {
+        let (code, message) = (status.code().into(), status.message().to_owned());
+        Self { code, message, failure: failure_in(&status) }
+    }
+}
+
+impl From<v1::Refusal> for Status {
+    fn from(refusal: v1::Refusal) -> Self {
+        let v1::Refusal { code, message, failure } = refusal;
+        match failure.and_then(|failure| failure.kind) {
+            Some(kind) => status(code.into(), &message, kind),
+            None => Self::new(code.into(), message),
+        }
+    }
+}
+
+/// The failure in the details of a status.
+fn failure_in(status: &Status) -> Option<v1::Failure> {
+    let whole = tonic_types::Status::decode(status.details()).ok()?;
+    let detail = whole.details.into_iter().find(|detail| detail.type_url == TYPE_URL)?;
+    v1::Failure::decode(detail.value.as_slice()).ok()
+}
+
 /// What a status says that came from a server.
 #[derive(Debug)]
 pub enum Failed {
@@ -137,10 +162,8 @@ impl Failed {
 }
 
 fn read(status: &Status, conditions: &[Condition], key: Option<&Key>) -> Option<AppendError> {
-    let whole = tonic_types::Status::decode(status.details()).ok()?;
-    let detail = whole.details.into_iter().find(|detail| detail.type_url == TYPE_URL)?;
     let position = Position::new;
-    Some(match v1::Failure::decode(detail.value.as_slice()).ok()?.kind? {
+    Some(match failure_in(status)?.kind? {
         Kind::Conflict(conflict) => AppendError::Conflict {
             stream: StreamId::new(conflict.stream).ok()?,
             expected: conflict.expected.map_or(Some(Expected::Any), |expected| expected.try_into().ok())?,

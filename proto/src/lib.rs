@@ -36,5 +36,11 @@ pub use failure::{Failed, append_status, store_status};
 pub use limits::{MESSAGE_BYTES_MAX, PORT};
 pub use reading::{delivery, events, form, stored_events, subscribe, subscribed};
 
+/// What a message takes on the wire, with the five bytes that gRPC puts before it.
+#[must_use]
+pub fn framed_bytes(message: &impl prost::Message) -> usize {
+    message.encoded_len() + 5
+}
+
 #[cfg(test)]
 mod tests;

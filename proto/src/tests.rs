@@ -66,7 +66,7 @@ fn appends_come_back_as_they_were() {
     let append = queries().into_iter().fold(append, |append, query| append.unless(query, cursor(3)));
     let append = append.unless(Query::all(), Cursor::START);
     for append in [append, Append::new()] {
-        assert_eq!(Append::try_from(wire(&v1::AppendRequest::from(append.clone()))), Ok(append));
+        assert_eq!(Append::try_from(wire(&v1::AppendRequest::from(&append))), Ok(append));
     }
 }
 

@@ -85,14 +85,44 @@ pub(crate) async fn guard(
         };
     }
     request.extensions_mut().insert(Arc::clone(&who));
+    if SHARED.contains(&request.uri().path()) {
+        let (what, from) = (format!("{method} {}", uri.path()), peer.address.to_string());
+        let (audit, who) = (Arc::clone(&access.audit), Arc::clone(&who));
+        request.extensions_mut().insert(Denials(Arc::new(Denial { audit, who, what, from })));
+    }
     let response = next.run(request).await;
     match came_of(&response) {
-        Outcome::Denied => tell(Some(&who.name), "denied", Some("it is confined to categories")),
+        Outcome::Denied => tell(Some(&who.name), "denied", Some(CONFINED)),
         Outcome::Done if needed == Role::Admin => tell(Some(&who.name), "done", None),
         Outcome::Failed if needed == Role::Admin => tell(Some(&who.name), "failed", None),
         Outcome::Done | Outcome::Failed => {}
     }
     response
+}
+
+/// Why the handlers deny what the guard has let in.
+const CONFINED: &str = "it is confined to categories";
+
+/// Calls that many requests share. What is denied to one of them does not show in how the call is answered.
+const SHARED: [&str; 2] = ["/annalist.v1.EventStore/Pipeline", "/annalist.v1.EventStore/Lookup"];
+
+/// Where the handler of a shared call tells what it denies. Such calls have it as an extension.
+#[derive(Clone)]
+pub(crate) struct Denials(Arc<Denial>);
+
+struct Denial {
+    audit: Arc<Audit>,
+    who: Arc<Principal>,
+    what: String,
+    from: String,
+}
+
+impl Denials {
+    /// One request was denied.
+    pub(crate) fn tell(&self) {
+        let Denial { audit, who, what, from } = &*self.0;
+        audit.tell(Entry { who: Some(&who.name), what, from, result: "denied", why: Some(CONFINED) });
+    }
 }
 
 enum Outcome {
@@ -117,6 +147,7 @@ fn needed(path: &str) -> Option<Role> {
         _ if path.starts_with("/health/") || path.starts_with("/grpc.health.v1.Health/") => None,
         "/v1/append"
         | "/annalist.v1.EventStore/Append"
+        | "/annalist.v1.EventStore/Pipeline"
         | "/annalist.v1.Snapshots/Save"
         | "/annalist.v1.Checkpoints/Save"
         | "/annalist.v1.Groups/Join" => Some(Role::Append),

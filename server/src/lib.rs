@@ -22,7 +22,6 @@ mod stopping;
 
 mod group;
 
-mod grpc;
 mod http;
 
 mod connections;
@@ -31,6 +30,8 @@ mod access;
 mod deadline;
 mod memory;
 mod refresh;
+
+mod grpc;
 
 mod server;
 

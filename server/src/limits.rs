@@ -12,14 +12,29 @@ pub(crate) const REQUESTS_PER_CONNECTION_MAX: u32 = 1024;
 /// beyond this the connection is taken for an attack and closed, with everything else on it.
 pub(crate) const RESETS_PENDING_MAX: usize = REQUESTS_PER_CONNECTION_MAX as usize;
 
+/// Most appends or reads that share a call and are taken and not answered; those beyond wait at the client.
+pub(crate) const PIPELINE_QUESTIONS_MAX: usize = 1024;
+/// Most bytes that they hold, the payloads of appends and what reads may find; the one that exceeds it is the last that is taken.
+pub(crate) const PIPELINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a shared call takes questions, before the client has to open another: whoever loses a key or a certificate goes on
+/// with it no longer than this.
+pub(crate) const PIPELINE_AGE_MAX: Duration = Duration::from_mins(1);
+
 /// What a client may send of one request before it is taken, in bytes: an append of the usual size goes in one piece.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What it may send of all requests together, in bytes.
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 
+/// Largest frame that a client may send, in bytes: an append of the usual size goes in one.
+pub(crate) const FRAME_BYTES_MAX: u32 = 64 * 1024;
+
 /// Most bytes of events in one message, unless one event alone is larger. Large enough that framing costs nothing, small enough
 /// that a slow reader holds up little memory.
 pub(crate) const BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// Most bytes of events in the answer to one of the reads that share a call, unless one event alone is larger: what a stream of
+/// the usual length has. Others wait behind it.
+pub(crate) const LOOKUP_BYTES_MAX: usize = 64 * 1024;
 
 /// How often an idle connection is tested, and how long the answer may take: a client that vanished without a word holds its
 /// subscriptions no longer than the two together.

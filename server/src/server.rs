@@ -11,7 +11,7 @@ use axum::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, watch},
     task::JoinSet,
 };
 use tonic::service::RoutesBuilder;
@@ -26,7 +26,7 @@ use crate::{
     group::Groups,
     grpc, health, http,
     keys::KeyFile,
-    memory,
+    memory::{self, Memory},
     options::ServerOptions,
     refresh::{self, Secrets},
     stopping::Stopping,
@@ -143,7 +143,7 @@ impl Server {
         let (stop, stopping) = Stopping::new();
         let groups = Arc::new(Groups::new(&store, &stopping));
         let (reporter, mut routes) = routes(&store, backups, &groups, &stopping);
-        let memory = Arc::new(Semaphore::new(request_memory_bytes.min(Semaphore::MAX_PERMITS)));
+        let memory = Arc::new(Memory::new(request_memory_bytes));
         routes = routes.layer(from_fn_with_state(memory, memory::within));
         routes = routes.layer(from_fn_with_state(Arc::new(access), access::guard));
         let (reload, scheme) = (Arc::new(Notify::new()), if tls.is_some() { "https" } else { "http" });

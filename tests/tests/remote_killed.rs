@@ -18,7 +18,7 @@ use annalist_core::{
 };
 use tempfile::TempDir;
 use tests::subjects::{ServerProcess, in_ram};
-use tokio::time::sleep;
+use tokio::{task::JoinHandle, time::sleep};
 
 /// A server that is started again where it was.
 struct Restarted {
@@ -41,6 +41,13 @@ impl Restarted {
 
     fn path(&self) -> PathBuf {
         self.dir.path().join("store")
+    }
+
+    /// Tells it to end, and starts it again once it has.
+    fn end_and_start(&mut self) {
+        assert!(self.server.terminate().success(), "it ends in order");
+        let listen = self.server.listen().to_owned();
+        self.server = start(&self.path(), &listen);
     }
 
     fn kill_and_start(&mut self) {
@@ -198,6 +205,42 @@ async fn appends_without_a_key_are_never_called_unrecorded_when_they_are_not() {
     assert!(unknown > 0, "some were in flight when it was killed");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_told_to_end_leaves_no_append_unknown() {
+    let mut restarted = Restarted::new();
+    let store = restarted.client();
+    let answered = Arc::new(AtomicU64::new(0));
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let (store, answered) = (store.clone(), Arc::clone(&answered));
+            tokio::spawn(async move {
+                for number in 0..EACH {
+                    let append =
+                        Append::new().events(stream("all-1"), Expected::Any, [event(format!("{writer}/{number}"))]);
+                    store
+                        .append(append)
+                        .await
+                        .expect("what was not taken is asked again, and what was taken is answered");
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for round in 1..=KILLS {
+        let enough = round * WRITERS * EACH / (KILLS + 1);
+        while answered.load(Ordering::Relaxed) < enough && !writers.iter().all(JoinHandle::is_finished) {
+            sleep(Duration::from_millis(1)).await;
+        }
+        restarted.end_and_start();
+    }
+    for writer in writers {
+        writer.await.expect("the writer ends");
+    }
+    let names: HashSet<String> = whole_log(&store).await.iter().map(payload).collect();
+    assert_eq!(names.len() as u64, WRITERS * EACH);
+    assert_eq!(store.head().await.expect("it is there").position.get(), WRITERS * EACH, "each is recorded once");
+}
+
 /// Enough that a read of it is far from its end when its first events have come.
 const LARGE: usize = 16 * 1024;
 const MANY: u64 = 1500;
@@ -255,7 +298,7 @@ async fn a_server_that_is_told_to_end_does_so_with_clients_connected() {
     let at = store.append(Append::new().events(stream("a-1"), Expected::Any, [event("1")])).await.expect("recorded");
     assert!(matches!(waits.next().await, Ok(Delivery::Events(_) | Delivery::CaughtUp(_))));
     let (path, listen) = (restarted.path(), restarted.server.listen().to_owned());
-    let Restarted { dir, server } = restarted;
+    let Restarted { dir, mut server } = restarted;
     assert!(server.terminate().success(), "it ends in order");
     let again = start(&path, &listen);
     assert_eq!(store.head().await, Ok(at.cursor), "and the client finds the next one");

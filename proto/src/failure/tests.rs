@@ -74,6 +74,20 @@ fn every_error_comes_back_as_what_it_was() {
 }
 
 #[test]
+fn every_error_comes_back_from_a_pipeline() {
+    for (error, _) in errors() {
+        let status = Status::from(v1::Refusal::from(append_status(&error)));
+        let key = Key::new("scope", "id").expect("a valid key");
+        match Failed::of(status, &conditions(), Some(&key)) {
+            Failed::Append(same) => assert_eq!(same, error),
+            Failed::Other(status) => panic!("{error:?} came back as {status:?}"),
+        }
+    }
+    let denied = Status::from(v1::Refusal::from(Status::permission_denied("no")));
+    assert_eq!((denied.code(), denied.message()), (Code::PermissionDenied, "no"), "also without a failure");
+}
+
+#[test]
 fn what_the_core_speaks_of_is_known() {
     // Texts that errors of the core hold as constants, looked up in its sources.
     let sources = ["append.rs", "event.rs", "query.rs", "stream.rs"].map(|file| {

@@ -1,16 +1,17 @@
 //! The service `EventStore`.
 
-use annalist_core::{Append, Key, Read, Timestamp};
+use annalist_core::{Append, Batches, Key, Read, Timestamp};
 use annalist_proto::{form, subscribed, v1};
 use async_trait::async_trait;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     denied, invalid, refused,
-    streams::{Answers, following, reading},
+    shared::{self, Caller},
+    streams::{Answers, following, found, reading},
     unread, who,
 };
-use crate::stopping::Stopping;
+use crate::{principal::Principal, stopping::Stopping};
 
 /// The log as a service.
 pub(super) struct Events {
@@ -20,17 +21,55 @@ pub(super) struct Events {
 
 type Answer<T> = Result<Response<T>, Status>;
 
+pub(super) async fn append(
+    store: &super::Events,
+    who: &Principal,
+    request: v1::AppendRequest,
+) -> Result<v1::Appended, Status> {
+    let append = Append::try_from(request).map_err(invalid)?;
+    who.may_append(&append).map_err(denied)?;
+    let appended = store.append(append).await.map_err(|error| refused(&error))?;
+    Ok(appended.into())
+}
+
+async fn read(
+    store: &super::Events,
+    who: &Principal,
+    request: v1::ReadRequest,
+) -> Result<(Box<dyn Batches>, v1::Form), Status> {
+    let form = form(request.form).map_err(invalid)?;
+    let read = Read::try_from(request).map_err(invalid)?;
+    who.may_read(&read).map_err(denied)?;
+    let batches = store.read(read).await.map_err(|error| unread(&error))?;
+    Ok((batches, form))
+}
+
+/// The first events of a read.
+pub(super) async fn look_up(
+    store: &super::Events,
+    who: &Principal,
+    request: v1::ReadRequest,
+) -> Result<v1::Found, Status> {
+    let (batches, form) = read(store, who, request).await?;
+    found(batches, form).await.map_err(|error| unread(&error))
+}
+
 #[async_trait]
 impl v1::event_store_server::EventStore for Events {
+    type PipelineStream = Answers<v1::PipelineResponse>;
+    type LookupStream = Answers<v1::LookupResponse>;
     type ReadStream = Answers<v1::ReadResponse>;
     type SubscribeStream = Answers<v1::SubscribeResponse>;
 
     async fn append(&self, request: Request<v1::AppendRequest>) -> Answer<v1::AppendResponse> {
         let who = who(&request)?;
-        let append = Append::try_from(request.into_inner()).map_err(invalid)?;
-        who.may_append(&append).map_err(denied)?;
-        let appended = self.store.append(append).await.map_err(|error| refused(&error))?;
-        Ok(Response::new(v1::AppendResponse { appended: Some(appended.into()) }))
+        let appended = append(&self.store, &who, request.into_inner()).await?;
+        Ok(Response::new(v1::AppendResponse { appended: Some(appended) }))
+    }
+
+    async fn pipeline(&self, requests: Request<Streaming<v1::PipelineRequest>>) -> Answer<Self::PipelineStream> {
+        let caller = Caller::of(&requests, &self.store, &self.stopping)?;
+        Ok(Response::new(shared::appends(caller, requests.into_inner())))
     }
 
     async fn outcome(&self, request: Request<v1::OutcomeRequest>) -> Answer<v1::OutcomeResponse> {
@@ -41,12 +80,14 @@ impl v1::event_store_server::EventStore for Events {
     }
 
     async fn read(&self, request: Request<v1::ReadRequest>) -> Answer<Self::ReadStream> {
-        let (who, request) = (who(&request)?, request.into_inner());
-        let form = form(request.form).map_err(invalid)?;
-        let read = Read::try_from(request).map_err(invalid)?;
-        who.may_read(&read).map_err(denied)?;
-        let batches = self.store.read(read).await.map_err(|error| unread(&error))?;
+        let who = who(&request)?;
+        let (batches, form) = read(&self.store, &who, request.into_inner()).await?;
         Ok(Response::new(reading(batches, form)))
+    }
+
+    async fn lookup(&self, requests: Request<Streaming<v1::LookupRequest>>) -> Answer<Self::LookupStream> {
+        let caller = Caller::of(&requests, &self.store, &self.stopping)?;
+        Ok(Response::new(shared::lookups(caller, requests.into_inner())))
     }
 
     async fn subscribe(&self, request: Request<v1::SubscribeRequest>) -> Answer<Self::SubscribeStream> {

@@ -4,6 +4,8 @@ mod caches;
 mod care;
 mod events;
 mod groups;
+mod pipeline;
+mod shared;
 mod streams;
 
 use std::{path::PathBuf, sync::Arc};

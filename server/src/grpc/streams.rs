@@ -12,7 +12,10 @@ use futures_util::{Stream, stream::try_unfold};
 use tonic::Status;
 
 use super::unread;
-use crate::{limits::BATCH_BYTES_MAX, stopping::Stopping};
+use crate::{
+    limits::{BATCH_BYTES_MAX, LOOKUP_BYTES_MAX},
+    stopping::Stopping,
+};
 
 /// Messages on their way to a caller.
 pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -32,6 +35,25 @@ impl Waiting {
         let count = self.0.iter().take_while(fits).count().max(1).min(self.0.len());
         self.0.drain(..count).collect()
     }
+}
+
+/// The first events of a read, as much as others may wait behind.
+pub(super) async fn found(mut batches: Box<dyn Batches>, form: Form) -> Result<v1::Found, StoreError> {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    let complete = 'reading: loop {
+        let batch = batches.next().await?;
+        if batch.is_empty() {
+            break true;
+        }
+        for event in batch {
+            bytes += event.body_bytes();
+            if bytes > LOOKUP_BYTES_MAX && !found.is_empty() {
+                break 'reading false;
+            }
+            found.push(event);
+        }
+    };
+    Ok(v1::Found { head: Some(batches.head().into()), events: Some(events(&found, form)), complete })
 }
 
 /// The events of a read, behind the head.

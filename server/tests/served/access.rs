@@ -125,7 +125,7 @@ async fn a_key_is_good_for_its_categories_and_what_is_refused_is_told() {
     assert_eq!(
         lines.map(told).collect::<Vec<_>>(),
         [
-            "shop POST /annalist.v1.EventStore/Append denied",
+            "shop POST /annalist.v1.EventStore/Pipeline denied",
             "shop POST /annalist.v1.EventStore/Subscribe denied",
             "shop GET /v1/events denied",
             "shop GET /v1/events denied",

@@ -58,7 +58,7 @@ impl ServerProcess {
     /// # Panics
     /// When it cannot be told.
     #[must_use]
-    pub fn terminate(mut self) -> ExitStatus {
+    pub fn terminate(&mut self) -> ExitStatus {
         let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
         assert!(told.is_ok_and(|status| status.success()), "it can be told to end");
         self.child.wait().expect("it ends")
@@ -136,7 +136,7 @@ impl Subject for Remote {
 impl Reopens for Remote {
     async fn reopen(&mut self, how: Reopening) {
         self.close().await;
-        let ended = self.server.take().map(ServerProcess::terminate);
+        let ended = self.server.take().map(|mut server| server.terminate());
         assert!(ended.is_some_and(|status| status.success()), "the server ends in order: {ended:?}");
         if how == Reopening::WithoutIndex {
             std::fs::remove_dir_all(self.path().join("index")).expect("the index can be deleted");

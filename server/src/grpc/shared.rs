@@ -1,0 +1,96 @@
+//! Calls that many requests share: appends, and reads that are expected to be short.
+
+use std::sync::Arc;
+
+use annalist_proto::{
+    framed_bytes,
+    v1::{self, lookup_response::Answer as Looking, pipeline_response::Answer as Appending},
+};
+use tonic::{Code, Request, Status, Streaming};
+
+use super::{
+    events::{append, look_up},
+    pipeline::{Taken, answering},
+    streams::Answers,
+    who,
+};
+use crate::{access::Denials, limits::LOOKUP_BYTES_MAX, memory::Held, principal::Principal, stopping::Stopping};
+
+/// What the requests of one call have in common.
+#[derive(Clone)]
+pub(super) struct Caller(Arc<Common>);
+
+struct Common {
+    store: super::Events,
+    who: Arc<Principal>,
+    denials: Option<Denials>,
+    memory: Option<Arc<Held>>,
+    stopping: Stopping,
+}
+
+impl Caller {
+    pub(super) fn of<T>(request: &Request<T>, store: &super::Events, stopping: &Stopping) -> Result<Self, Status> {
+        let (store, who, stopping) = (Arc::clone(store), who(request)?, stopping.clone());
+        let (denials, memory) = (request.extensions().get().cloned(), request.extensions().get().cloned());
+        Ok(Self(Arc::new(Common { store, who, denials, memory, stopping })))
+    }
+
+    /// A request is answered: it needs no memory any more, and if it was denied, that is told.
+    fn answered<A, W>(
+        &self,
+        bytes: usize,
+        answer: Result<A, Status>,
+        done: fn(A) -> W,
+        failed: fn(v1::Refusal) -> W,
+    ) -> W {
+        if let Some(memory) = &self.0.memory {
+            memory.release(bytes);
+        }
+        match answer {
+            Ok(answer) => done(answer),
+            Err(status) => {
+                if let (Code::PermissionDenied, Some(denials)) = (status.code(), &self.0.denials) {
+                    denials.tell();
+                }
+                failed(status.into())
+            }
+        }
+    }
+
+    fn memory_is_scarce(&self) -> impl Fn() -> bool + Send + use<> {
+        let common = Arc::clone(&self.0);
+        move || common.memory.as_ref().is_some_and(|memory| memory.is_scarce())
+    }
+}
+
+/// Appends that share a call.
+pub(super) fn appends(caller: Caller, requests: Streaming<v1::PipelineRequest>) -> Answers<v1::PipelineResponse> {
+    let (scarce, stopping) = (caller.memory_is_scarce(), caller.0.stopping.clone());
+    let take = move |request: v1::PipelineRequest| {
+        let (number, bytes, caller) = (request.number, framed_bytes(&request), caller.clone());
+        let answer = async move {
+            let appended = append(&caller.0.store, &caller.0.who, request.append.unwrap_or_default()).await;
+            let answer = caller.answered(bytes, appended, Appending::Appended, Appending::Refusal);
+            v1::PipelineResponse { number, answer: Some(answer) }
+        };
+        Taken { number, bytes, answer: Box::pin(answer) }
+    };
+    let closing = |number| v1::PipelineResponse { number, answer: Some(Appending::Closing(v1::Closing {})) };
+    answering(requests, take, closing, scarce, stopping)
+}
+
+/// Reads that share a call.
+pub(super) fn lookups(caller: Caller, requests: Streaming<v1::LookupRequest>) -> Answers<v1::LookupResponse> {
+    let (scarce, stopping) = (caller.memory_is_scarce(), caller.0.stopping.clone());
+    let take = move |request: v1::LookupRequest| {
+        let (number, bytes, caller) = (request.number, framed_bytes(&request), caller.clone());
+        let answer = async move {
+            let found = look_up(&caller.0.store, &caller.0.who, request.read.unwrap_or_default()).await;
+            let answer = caller.answered(bytes, found, Looking::Found, Looking::Refusal);
+            v1::LookupResponse { number, answer: Some(answer) }
+        };
+        Taken { number, bytes: LOOKUP_BYTES_MAX, answer: Box::pin(answer) }
+    };
+    let closing = |number| v1::LookupResponse { number, answer: Some(Looking::Closing(v1::Closing {})) };
+    answering(requests, take, closing, scarce, stopping)
+}
