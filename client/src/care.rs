@@ -108,7 +108,7 @@ impl RemoteStore {
         };
         let remote = self.remote();
         let attempt = |request| async move { remote.care().streams(request).await };
-        let answer = remote.call(request, Again::Harmless, Failure::of_reading, attempt).await;
+        let answer = remote.call(|| request.clone(), Again::Harmless, Failure::of_reading, attempt).await;
         let streams = answer.map_err(Failure::into_store_error)?.streams.into_iter();
         streams.map(|stream| stored_stream_version(stream).map_err(|error| incomprehensible(&error))).collect()
     }
@@ -121,7 +121,7 @@ impl RemoteStore {
     pub async fn verify(&self, after: Position, progress: impl FnMut(Progress)) -> Result<Verified, StoreError> {
         let remote = self.remote();
         let attempt = |request| async move { remote.care().verify(streamed(request)).await };
-        let request = v1::VerifyRequest { after: after.get() };
+        let request = || v1::VerifyRequest { after: after.get() };
         let responses = remote.call(request, Again::Harmless, Failure::of_reading, attempt).await;
         let said = |response: v1::VerifyResponse| match response.response? {
             VerifyWire::Progress(progress) => Some(Said::SoFar(progress)),
@@ -153,7 +153,7 @@ impl RemoteStore {
     pub async fn backup(&self, keep: Option<u32>, progress: impl FnMut(Progress)) -> Result<BackupMade, StoreError> {
         let remote = self.remote();
         let attempt = |request| async move { remote.care().backup(streamed(request)).await };
-        let responses = remote.call(v1::BackupRequest { keep }, Again::Never, Failure::of_reading, attempt).await;
+        let responses = remote.call(|| v1::BackupRequest { keep }, Again::Never, Failure::of_reading, attempt).await;
         let said = |response: v1::BackupResponse| match response.response? {
             BackupWire::Progress(progress) => Some(Said::SoFar(progress)),
             BackupWire::Backup(backup) => Some(Said::Done(backup)),
@@ -168,7 +168,7 @@ impl RemoteStore {
     pub async fn backups(&self) -> Result<(Vec<BackupMade>, Vec<String>), StoreError> {
         let remote = self.remote();
         let attempt = |request| async move { remote.care().backups(request).await };
-        let answer = remote.call(v1::BackupsRequest {}, Again::Harmless, Failure::of_reading, attempt).await;
+        let answer = remote.call(|| v1::BackupsRequest {}, Again::Harmless, Failure::of_reading, attempt).await;
         let v1::BackupsResponse { backups, damaged } = answer.map_err(Failure::into_store_error)?;
         Ok((backups.into_iter().map(made).collect::<Result<_, _>>()?, damaged))
     }

@@ -103,7 +103,7 @@ impl GroupMember {
                 self.joining = None;
                 match joined {
                     Ok(session) => self.session = Some(session),
-                    Err(status) => self.pause(status, &mut pauses).await?,
+                    Err(status) => pause(&self.remote, &self.join.group, status, &mut pauses).await?,
                 }
                 continue;
             };
@@ -120,25 +120,21 @@ impl GroupMember {
                 Ok(None) => self.session = None,
                 Err(status) => {
                     self.session = None;
-                    self.pause(status, &mut pauses).await?;
+                    pause(&self.remote, &self.join.group, status, &mut pauses).await?;
                 }
             }
         }
     }
+}
 
-    async fn pause(&self, status: Status, pauses: &mut Pauses) -> Result<(), StoreError> {
-        match Failure::of_reading(status) {
-            Failure::NotTaken(why) | Failure::Lost(why) => {
-                tracing::warn!(
-                    address = self.remote.address(),
-                    group = self.join.group,
-                    why,
-                    "a member waits for the server"
-                );
-                self.remote.pause(pauses.next()).await
-            }
-            refused @ Failure::Refused(_) => Err(refused.into_store_error()),
+/// Waits before it joins again, unless it is refused. Not a method: a member is not to be shared, so that its loop can be a task.
+async fn pause(remote: &Remote, group: &str, status: Status, pauses: &mut Pauses) -> Result<(), StoreError> {
+    match Failure::of_reading(status) {
+        Failure::NotTaken(why) | Failure::Lost(why) => {
+            tracing::warn!(address = remote.address(), group, why, "a member waits for the server");
+            remote.pause(pauses.next()).await
         }
+        refused @ Failure::Refused(_) => Err(refused.into_store_error()),
     }
 }
 

@@ -11,6 +11,8 @@ mod tls;
 mod options;
 mod settings;
 
+mod metrics;
+
 mod configuration;
 
 mod principal;
@@ -41,6 +43,7 @@ pub use command::{Arguments, serve};
 pub use configuration::{Configuration, ConfigurationError, Configured, Origin};
 pub use http::fingerprint;
 pub use keys::new_key;
+pub use metrics::METRICS;
 pub use options::ServerOptions;
 pub use principal::{Right, Role};
 pub use server::{Running, Server, ServerError};

@@ -93,6 +93,12 @@ pub(crate) const GROUP_PARKED_MAX: usize = 16_384;
 pub(crate) const GROUP_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// How long a group may know something that is not kept: after a crash so much is handed out again.
 pub(crate) const GROUP_SAVE_INTERVAL: Duration = Duration::from_millis(100);
+/// A large note is written less often: an interval more for each so many bytes of it (256 KiB), so that a group writes no more
+/// than 2.5 MiB in a second.
+pub(crate) const GROUP_SAVE_BYTES: usize = 256 * 1024;
+/// From how many bytes of its note on a group takes no more in (4 MiB): a note is written whole. Names of streams may have a
+/// kilobyte, and so may reasons; with short ones the bounds on the numbers of events come first.
+pub(crate) const GROUP_NOTE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most words that wait for a group: answers of its members, mostly. Those beyond wait at the members.
 pub(crate) const GROUP_ORDERS_MAX: usize = 1024;
 /// Most bytes of a reason that are kept with a parked event.

@@ -166,7 +166,7 @@ fn routes(
     stopping: &Stopping,
 ) -> (HealthReporter, Router) {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let mut routes = RoutesBuilder::from(http::routes(store, stopping));
+    let mut routes = RoutesBuilder::from(http::routes(store, groups, stopping));
     routes.add_service(health);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTORS)

@@ -4,9 +4,10 @@ pub(crate) mod note;
 pub(crate) mod run;
 pub(crate) mod state;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use annalist_core::{Cursor, EventStore as _, StoreError};
+use annalist_metrics::Metrics;
 use annalist_store::Store;
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
@@ -18,6 +19,7 @@ use run::{Order, Run, Status};
 
 use crate::{
     limits::{GROUP_NAME_BYTES_MAX, GROUP_ORDERS_MAX, GROUPS_MAX},
+    metrics::GroupMeter,
     stopping::Stopping,
 };
 
@@ -37,6 +39,14 @@ pub(crate) struct Wanted {
     pub(crate) after: Cursor,
 }
 
+/// A group that runs, as others see it.
+#[derive(Clone)]
+pub(crate) struct Found {
+    pub(crate) terms: Terms,
+    pub(crate) orders: mpsc::Sender<Order>,
+    meter: Arc<GroupMeter>,
+}
+
 /// All groups of a server. Those that somebody has asked for run until it ends.
 pub(crate) struct Groups {
     store: Store,
@@ -46,7 +56,7 @@ pub(crate) struct Groups {
 
 #[derive(Default)]
 struct Running {
-    groups: HashMap<String, (Terms, mpsc::Sender<Order>)>,
+    groups: HashMap<String, Found>,
     tasks: JoinSet<()>,
 }
 
@@ -56,11 +66,7 @@ impl Groups {
     }
 
     /// A group that is there; it is made if it is wanted.
-    pub(crate) async fn find(
-        &self,
-        name: &str,
-        wanted: Option<Wanted>,
-    ) -> Result<(Terms, mpsc::Sender<Order>), GroupError> {
+    pub(crate) async fn find(&self, name: &str, wanted: Option<Wanted>) -> Result<Found, GroupError> {
         if name.is_empty() || name.len() > GROUP_NAME_BYTES_MAX {
             return Err(GroupError::Invalid(format!("the name of a group has 1 to {GROUP_NAME_BYTES_MAX} bytes")));
         }
@@ -72,10 +78,13 @@ impl Groups {
             ))),
             _ => Ok(()),
         };
-        if let Some((terms, orders)) = running.groups.get(name).filter(|(_, orders)| !orders.is_closed()) {
-            agreed(terms)?;
-            return Ok((terms.clone(), orders.clone()));
+        let known = running.groups.get(name);
+        if let Some(found) = known.filter(|found| !found.orders.is_closed()) {
+            agreed(&found.terms)?;
+            return Ok(found.clone());
         }
+        // What one counted that has ended goes on.
+        let meter = known.map(|found| Arc::clone(&found.meter)).unwrap_or_default();
         let kept = match note::load(&self.store, name).await? {
             Some(kept) => {
                 agreed(&kept.terms)?;
@@ -84,12 +93,12 @@ impl Groups {
             None => self.make(name, wanted).await?,
         };
         let (orders, receiver) = mpsc::channel(GROUP_ORDERS_MAX);
-        let terms = kept.terms.clone();
-        let run = Run::new(name.to_owned(), self.store.clone(), kept, receiver).await?;
+        let found = Found { terms: kept.terms.clone(), orders, meter: Arc::clone(&meter) };
+        let run = Run::new(name.to_owned(), self.store.clone(), kept, receiver, meter).await?;
         while running.tasks.try_join_next().is_some() {}
         running.tasks.spawn(run.run(self.stopping.clone()));
-        running.groups.insert(name.to_owned(), (terms.clone(), orders.clone()));
-        Ok((terms, orders))
+        running.groups.insert(name.to_owned(), found.clone());
+        Ok(found)
     }
 
     async fn make(&self, name: &str, wanted: Option<Wanted>) -> Result<Kept, GroupError> {
@@ -108,7 +117,7 @@ impl Groups {
         }
         let read = head.at(after.position);
         let kept = Kept { terms, read, unsettled: Vec::new() };
-        note::save(&self.store, name, &kept).await?;
+        note::save(&self.store, name, note::encode(&kept)?).await?;
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
             names.sort_unstable();
@@ -126,15 +135,30 @@ impl Groups {
         Ok(all)
     }
 
+    /// What all of them measure. One that nobody has asked for since the server started begins to run, or its lag would not be
+    /// known.
+    pub(crate) async fn metrics(&self) -> Metrics {
+        let mut metrics = Metrics::default();
+        let (names, head) = (note::names(&self.store).await, self.store.head().await);
+        let (Ok(names), Ok(head)) = (names, head) else { return metrics };
+        for name in names {
+            match self.find(&name, None).await {
+                Ok(found) => found.meter.add_to(&mut metrics, &name, head.position.get()),
+                Err(error) => tracing::debug!(group = name, %error, "a group cannot be measured"),
+            }
+        }
+        metrics
+    }
+
     /// How one of them is.
     pub(crate) async fn status(&self, name: &str) -> Result<Status, GroupError> {
-        let (_, orders) = self.find(name, None).await?;
+        let orders = self.find(name, None).await?.orders;
         ask(&orders, Order::Describe).await
     }
 
     /// Ends a group that has no members, and forgets it. With members it would begin anew at once, since they join again.
     pub(crate) async fn remove(&self, name: &str) -> Result<(), GroupError> {
-        let (_, orders) = self.find(name, None).await?;
+        let orders = self.find(name, None).await?.orders;
         let members = ask(&orders, Order::Describe).await?.members;
         if members > 0 {
             let why = format!("the group `{name}` has members ({members}), which would make it anew; end them first");
@@ -144,7 +168,7 @@ impl Groups {
         // Until it has ended it may still keep what it knows.
         orders.closed().await;
         let mut running = self.running.lock().await;
-        if running.groups.get(name).is_some_and(|(_, orders)| !orders.is_closed()) {
+        if running.groups.get(name).is_some_and(|found| !found.orders.is_closed()) {
             return Err(GroupError::Invalid(format!("a member of `{name}` came at the same moment; ask again")));
         }
         running.groups.remove(name);
@@ -166,7 +190,8 @@ pub(crate) async fn ask<A>(
     orders: &mpsc::Sender<Order>,
     order: impl FnOnce(oneshot::Sender<A>) -> Order,
 ) -> Result<A, GroupError> {
-    let gone = || GroupError::Store(StoreError::Unavailable { why: "the group has ended; ask again".to_owned() });
+    // It ends with the server, or begins again when it is asked for: nothing was done, and who asks again finds it.
+    let gone = || GroupError::Store(StoreError::Closed);
     let (sender, answer) = oneshot::channel();
     orders.send(order(sender)).await.map_err(|_| gone())?;
     answer.await.map_err(|_| gone())

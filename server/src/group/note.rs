@@ -89,17 +89,21 @@ pub(crate) async fn load(store: &Store, group: &str) -> Result<Option<Kept>, Sto
     note.map(|note| decoded(&name, &note)).transpose()
 }
 
-/// Keeps it.
-pub(crate) async fn save(store: &Store, group: &str, kept: &Kept) -> Result<(), StoreError> {
-    let note = Note {
+/// Keeps it, as [`encode`] wrote it.
+pub(crate) async fn save(store: &Store, group: &str, note: Bytes) -> Result<(), StoreError> {
+    Checkpoints::save(store, &name_of(group), note).await
+}
+
+/// As it is kept.
+pub(crate) fn encode(kept: &Kept) -> Result<Bytes, StoreError> {
+    encoded(&Note {
         version: VERSION,
         query: kept.terms.query.items.iter().map(item).collect(),
         attempts_max: kept.terms.attempts_max,
         answer_within_ms: u64::try_from(kept.terms.answer_within.as_millis()).unwrap_or(u64::MAX),
         read: kept.read,
         unsettled: kept.unsettled.iter().cloned().map(Into::into).collect(),
-    };
-    Checkpoints::save(store, &name_of(group), encoded(&note)?).await
+    })
 }
 
 /// Forgets it.

@@ -1,9 +1,14 @@
 //! A group at work: one task, which owns what the group knows, follows its query, and keeps what changes.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use annalist_core::{Cursor, Delivery, EventStore as _, Position, Read, RecordedEvent, StoreError, Subscription};
 use annalist_store::Store;
+use bytes::Bytes;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -14,7 +19,11 @@ use super::{
     state::{Group, HandedOut, Member, Parked, Rules},
 };
 use crate::{
-    limits::{GROUP_CACHE_BYTES, GROUP_OPEN_MAX, GROUP_PARKED_MAX, GROUP_SAVE_INTERVAL},
+    limits::{
+        GROUP_CACHE_BYTES, GROUP_NOTE_BYTES_MAX, GROUP_OPEN_MAX, GROUP_PARKED_MAX, GROUP_SAVE_BYTES,
+        GROUP_SAVE_INTERVAL,
+    },
+    metrics::GroupMeter,
     stopping::Stopping,
 };
 
@@ -81,8 +90,11 @@ pub(crate) struct Run {
     events: HashMap<u64, RecordedEvent>,
     event_bytes: usize,
     began: Instant,
-    /// Since when something is not kept.
+    /// Since when something may not be kept.
     dirty: Option<Instant>,
+    /// What is kept. The lanes hold more than it does.
+    note: Bytes,
+    meter: Arc<GroupMeter>,
 }
 
 impl Run {
@@ -92,7 +104,9 @@ impl Run {
         store: Store,
         kept: Kept,
         orders: mpsc::Receiver<Order>,
+        meter: Arc<GroupMeter>,
     ) -> Result<Self, StoreError> {
+        let note = note::encode(&kept)?;
         let Kept { terms, read, unsettled } = kept;
         let subscription = store.subscribe(terms.query.clone(), read).await?;
         let rules = Rules {
@@ -104,7 +118,7 @@ impl Run {
         let (group, members, events) = (Group::restored(rules, unsettled), HashMap::new(), HashMap::new());
         let began = Instant::now();
         let (next_member, event_bytes, dirty) = (0, 0, None);
-        Ok(Self {
+        let run = Self {
             name,
             store,
             terms,
@@ -118,7 +132,11 @@ impl Run {
             event_bytes,
             began,
             dirty,
-        })
+            note,
+            meter,
+        };
+        run.tell();
+        Ok(run)
     }
 
     /// Runs until the server ends or the group is removed. Members find their streams ended then.
@@ -139,8 +157,9 @@ impl Run {
     /// Says whether it goes on.
     async fn step(&mut self, stopping: &Stopping) -> Result<bool, StoreError> {
         self.hand_out().await?;
+        self.tell();
         let now = Instant::now();
-        let save_at = self.dirty.map(|since| since + GROUP_SAVE_INTERVAL);
+        let save_at = self.dirty.map(|since| since + save_after(self.note.len()));
         let timer = self.group.next_timer().map(|due| self.began + due);
         tokio::select! {
             biased;
@@ -157,9 +176,24 @@ impl Run {
                 None | Some(Order::End) => return Ok(false),
                 Some(order) => self.obey(order).await?,
             },
-            delivered = self.subscription.next(), if self.group.has_room() => self.take(delivered?),
+            delivered = self.subscription.next(), if self.takes_in() => self.take(delivered?),
         }
         Ok(true)
+    }
+
+    /// Whether there is room for more events.
+    fn takes_in(&self) -> bool {
+        self.group.has_room() && self.note.len() < GROUP_NOTE_BYTES_MAX
+    }
+
+    /// Says how it stands to whoever measures.
+    fn tell(&self) {
+        let GroupMeter { read, open, in_flight, parked, members, .. } = &*self.meter;
+        read.store(self.read.position.get(), Relaxed);
+        open.store(self.group.open() as u64, Relaxed);
+        in_flight.store(self.group.in_flight() as u64, Relaxed);
+        parked.store(self.group.parked_count() as u64, Relaxed);
+        members.store(self.members.len() as u64, Relaxed);
     }
 
     async fn obey(&mut self, order: Order) -> Result<(), StoreError> {
@@ -247,6 +281,11 @@ impl Run {
             let sent = self.members.get(&handed.member).is_some_and(|to| to.try_send((event, handed.attempt)).is_ok());
             if !sent {
                 self.leave(handed.member, true);
+                continue;
+            }
+            self.meter.delivered.add(1);
+            if handed.attempt > 1 {
+                self.meter.redelivered.add(1);
             }
         }
         Ok(())
@@ -287,8 +326,21 @@ impl Run {
     async fn keep(&mut self) -> Result<(), StoreError> {
         let unsettled = self.group.unsettled().collect();
         let kept = Kept { terms: self.terms.clone(), read: self.read, unsettled };
-        note::save(&self.store, &self.name, &kept).await?;
+        let note = note::encode(&kept)?;
+        if note != self.note {
+            note::save(&self.store, &self.name, note.clone()).await?;
+            self.note = note;
+        }
         self.dirty = None;
         Ok(())
     }
 }
+
+/// How long a change may wait to be kept, with a note of so many bytes.
+fn save_after(bytes: usize) -> Duration {
+    let intervals = u32::try_from(bytes / GROUP_SAVE_BYTES).unwrap_or(u32::MAX).saturating_add(1);
+    GROUP_SAVE_INTERVAL.saturating_mul(intervals)
+}
+
+#[cfg(test)]
+mod tests;

@@ -137,6 +137,16 @@ impl Group {
         self.streams.len() - self.held
     }
 
+    /// Events that are with members.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.members.values().map(|place| place.has).sum()
+    }
+
+    /// How many events are parked.
+    pub(crate) fn parked_count(&self) -> usize {
+        self.parked.len()
+    }
+
     /// Takes an event in. Events come in the order of the log.
     pub(crate) fn offer(&mut self, position: u64, stream: &str) {
         let stream = self.lanes.get_key_value(stream).map_or_else(|| stream.into(), |(known, _)| Arc::clone(known));

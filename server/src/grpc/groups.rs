@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{denied, invalid, unread, who};
 use crate::{
     group::{
-        GroupError, Groups as All, Wanted, ask,
+        Found, GroupError, Groups as All, Wanted, ask,
         note::Terms,
         run::{self, Handed, Order},
         state::{HandedOut, Member},
@@ -63,7 +63,7 @@ impl v1::groups_server::Groups for Groups {
             who.may_query(&terms.query).map_err(denied)?;
         }
         let found = self.all.find(&join.group, terms.map(|terms| Wanted { terms, after })).await;
-        let (terms, orders) = found.map_err(failed)?;
+        let Found { terms, orders, .. } = found.map_err(failed)?;
         who.may_query(&terms.query).map_err(denied)?;
         let (events, handed) = mpsc::channel(most);
         let member = ask(&orders, |joined| Order::Join { most, events, joined }).await.map_err(failed)?;
@@ -97,14 +97,14 @@ impl v1::groups_server::Groups for Groups {
 
     async fn replay(&self, request: Request<v1::ReplayParkedRequest>) -> Answer<v1::ReplayParkedResponse> {
         let v1::ReplayParkedRequest { group, position } = request.into_inner();
-        let (_, orders) = self.all.find(&group, None).await.map_err(failed)?;
+        let orders = self.all.find(&group, None).await.map_err(failed)?.orders;
         let count = ask(&orders, |done| Order::Replay { position, done }).await.map_err(failed)?;
         Ok(Response::new(v1::ReplayParkedResponse { count: count as u64 }))
     }
 
     async fn skip(&self, request: Request<v1::SkipParkedRequest>) -> Answer<v1::SkipParkedResponse> {
         let v1::SkipParkedRequest { group, position } = request.into_inner();
-        let (_, orders) = self.all.find(&group, None).await.map_err(failed)?;
+        let orders = self.all.find(&group, None).await.map_err(failed)?.orders;
         let count = ask(&orders, |done| Order::Skip { position, done }).await.map_err(failed)?;
         Ok(Response::new(v1::SkipParkedResponse { count: count as u64 }))
     }

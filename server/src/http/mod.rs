@@ -15,6 +15,8 @@ mod schema;
 pub use append::fingerprint;
 pub(crate) use problem::Problem;
 
+use std::sync::Arc;
+
 use annalist_store::Store;
 use axum::{
     Router,
@@ -25,18 +27,19 @@ use axum::{
 };
 use tonic::Status;
 
-use crate::{limits::HTTP_BODY_BYTES_MAX, stopping::Stopping};
+use crate::{group::Groups, limits::HTTP_BODY_BYTES_MAX, stopping::Stopping};
 
 /// What handlers work with.
 #[derive(Clone)]
 struct Api {
     store: Store,
+    groups: Arc<Groups>,
     stopping: Stopping,
 }
 
 /// Everything that is answered over HTTP.
-pub(crate) fn routes(store: &Store, stopping: &Stopping) -> Router {
-    let api = Api { store: store.clone(), stopping: stopping.clone() };
+pub(crate) fn routes(store: &Store, groups: &Arc<Groups>, stopping: &Stopping) -> Router {
+    let api = Api { store: store.clone(), groups: Arc::clone(groups), stopping: stopping.clone() };
     Router::new()
         .route("/v1/append", post(append::append))
         .route("/v1/outcome", get(append::outcome))

@@ -46,11 +46,13 @@ pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, Json<HealthOut
     (status, Json(HealthOut { state: health.state(), why: health.why().map(str::to_owned) }))
 }
 
-/// Everything that the store measures, as Prometheus reads it.
+/// Everything that the store and the server measure, as Prometheus reads it.
 #[utoipa::path(
     get, path = "/metrics",
     responses((status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text"))
 )]
 pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], api.store.metrics().await.to_text())
+    let mut metrics = api.store.metrics().await;
+    metrics.extend(api.groups.metrics().await);
+    ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], metrics.to_text())
 }

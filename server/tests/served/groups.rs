@@ -8,7 +8,7 @@ use annalist_core::{
     StreamId,
 };
 
-use crate::support::Process;
+use crate::support::{Process, curl};
 
 fn connect(server: &Process) -> RemoteStore {
     RemoteStore::connect(&server.address).expect("the address of a server")
@@ -197,4 +197,42 @@ async fn a_group_keeps_its_query_and_can_be_removed() {
     assert_eq!(store.groups().await.expect("asked"), []);
     let mut anew = store.group("shipping", Query::all(), &options());
     assert_eq!(anew.next().await.expect("an event").attempt(), 1, "it begins anew");
+}
+
+#[tokio::test]
+async fn how_groups_are_is_measured() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Process::start(dir.path());
+    let store = connect(&server);
+    append(&store, &["order-1", "order-2"]).await;
+    let mut member = member(&store);
+    let mut held = Vec::new();
+    let mut refused = 0;
+    while refused < 2 || held.is_empty() {
+        let delivery = member.next().await.expect("an event");
+        if delivery.event().stream() == "order-1" {
+            delivery.nack(Duration::ZERO, "no").await;
+            refused += 1;
+        } else {
+            held.push(delivery);
+        }
+    }
+    let expected = [
+        "annalist_group_lag_events{group=\"shipping\"} 0.0",
+        "annalist_group_open_events{group=\"shipping\"} 1.0",
+        "annalist_group_in_flight_events{group=\"shipping\"} 1.0",
+        "annalist_group_parked_events{group=\"shipping\"} 1.0",
+        "annalist_group_members{group=\"shipping\"} 1.0",
+        "annalist_group_delivered_events_total{group=\"shipping\"} 3",
+        "annalist_group_redelivered_events_total{group=\"shipping\"} 1",
+    ];
+    loop {
+        let (status, metrics) = curl(&[&format!("{}/metrics", server.address)]);
+        assert_eq!(status, 200, "{metrics}");
+        if expected.iter().all(|line| metrics.lines().any(|found| found == *line)) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    drop(held);
 }

@@ -45,3 +45,11 @@ impl Drop for Process {
         _ = self.child.wait();
     }
 }
+
+/// What curl says, and the status.
+pub(crate) fn curl(arguments: &[&str]) -> (u16, String) {
+    let output = Command::new("curl").args(["-s", "-w", "\n%{http_code}"]).args(arguments).output().expect("curl runs");
+    let text = String::from_utf8(output.stdout).expect("an answer is text");
+    let (body, status) = text.rsplit_once('\n').expect("curl writes the status");
+    (status.parse().expect("a status"), body.to_owned())
+}
