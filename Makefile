@@ -2,7 +2,7 @@
 # Everything here is plain cargo underneath, with what the C++ part of the build needs put in the environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-services chaos rebuild test test-all torture verify bench peers peer-servers deny fmt tools
+.PHONY: help run run-services chaos rebuild test test-all torture soak verify bench peers peer-servers deny fmt tools
 
 # RocksDB is fifteen minutes of C++; ccache makes the second build of it one minute. Cargo compiles it again when CC
 # changes, so use either these targets or the same two variables in your shell.
@@ -58,6 +58,10 @@ torture: export ANNALIST_CRASH_ROUNDS ?= 2000
 torture: export ANNALIST_CRASH_STORES ?= 5000
 torture: tools ## the crash tests alone, for hours: kill, fail, cut the power, reopen, audit (docs/reliability.md)
 	$(CARGO) test --package tests --test 'crash*' -- --nocapture
+
+soak: tools ## one server under 500 clients for half an hour, killed meanwhile, audited at the end; ARGS="--seconds 600"
+	$(CARGO) build --package tests --bin store_server --bin soak
+	target/debug/soak $(ARGS)
 
 verify: tools ## what must hold before a change lands: format, lints, documentation, tests
 	$(CARGO) fmt --all --check

@@ -41,6 +41,12 @@ impl ServerProcess {
         Self { child, address, _output: output }
     }
 
+    /// The number of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it listens: `http://…`.
     #[must_use]
     pub fn address(&self) -> &str {
