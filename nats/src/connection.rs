@@ -4,12 +4,15 @@ use std::error::Error;
 
 use annalist::{inbox::ConsumeError, outbox::PublishError};
 use async_nats::{
-    Client, ConnectErrorKind, ConnectOptions, Event,
+    Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr,
     jetstream::context::{Context, ContextBuilder},
 };
 use tokio::sync::watch;
 
-use crate::options::{Credentials, JetstreamOptions};
+use crate::{
+    headers::percent_decoded,
+    options::{Credentials, JetstreamOptions},
+};
 
 /// What is in the way, for the publisher and for consumers alike.
 #[derive(Debug)]
@@ -74,7 +77,7 @@ impl Connection {
         let options = &reach.options;
         // The client tries each server of the list at most once more before it gives itself up.
         let servers = servers(&reach.url);
-        let mut connect = with_credentials(&reach.credentials)
+        let mut connect = with_credentials(&reach.credentials, &servers)
             .await?
             .name(name)
             .connection_timeout(options.connect_timeout)
@@ -122,10 +125,25 @@ fn of_connect(error: &async_nats::ConnectError) -> Trouble {
     }
 }
 
-async fn with_credentials(credentials: &Credentials) -> Result<ConnectOptions, Trouble> {
+/// Options of who is named by one of the addresses, `nats://user:password@host` or `nats://token@host`. The client itself
+/// does not look there.
+pub(crate) fn named_in(servers: &[&str]) -> ConnectOptions {
+    let options = ConnectOptions::new();
+    let decoded = |text: &str| percent_decoded(text).unwrap_or_else(|| text.to_owned());
+    // An address that is none is told of when it is connected to.
+    let mut addresses = servers.iter().filter_map(|server| server.parse::<ServerAddr>().ok());
+    let Some(named) = addresses.find(ServerAddr::has_user_pass) else { return options };
+    match (named.username(), named.password()) {
+        (Some(user), Some(password)) => options.user_and_password(decoded(user), decoded(password)),
+        (Some(token), None) => options.token(decoded(token)),
+        (None, _) => options,
+    }
+}
+
+async fn with_credentials(credentials: &Credentials, servers: &[&str]) -> Result<ConnectOptions, Trouble> {
     let options = ConnectOptions::new();
     Ok(match credentials {
-        Credentials::Anonymous => options,
+        Credentials::Anonymous => named_in(servers),
         Credentials::UserPassword { user, password } => options.user_and_password(user.clone(), password.clone()),
         Credentials::Token(token) => options.token(token.clone()),
         Credentials::Nkey(seed) => options.nkey(seed.clone()),

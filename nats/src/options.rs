@@ -43,7 +43,8 @@ impl Default for JetstreamOptions {
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Credentials {
-    /// Nobody in particular.
+    /// Who the address names, `nats://user:password@host` or `nats://token@host`, percent-encoded where need be; nobody in
+    /// particular if it names none.
     #[default]
     Anonymous,
     /// A user with a password.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use annalist::outbox::Published;
 use async_nats::{
-    ConnectOptions, HeaderMap, HeaderValue,
+    HeaderMap, HeaderValue,
     jetstream::{
         self,
         consumer::{
@@ -16,7 +16,10 @@ use async_nats::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use crate::{connection::servers, headers};
+use crate::{
+    connection::{named_in, servers},
+    headers,
+};
 
 /// Why a stream could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +82,7 @@ pub async fn published(url: &str, stream: &str) -> Result<Stored, ReadError> {
 
 async fn begin(url: &str, stream: &str) -> Result<Stored, ReadError> {
     let failed = |detail: String| ReadError { stream: stream.to_owned(), detail };
-    let client = ConnectOptions::new().connect(servers(url)).await.map_err(|error| failed(error.to_string()))?;
+    let client = named_in(&servers(url)).connect(servers(url)).await.map_err(|error| failed(error.to_string()))?;
     let handle = jetstream::new(client).get_stream(stream).await.map_err(|error| failed(error.to_string()))?;
     let state = &handle.cached_info().state;
     let (count, last) = (state.messages, state.last_sequence);

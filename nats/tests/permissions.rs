@@ -6,7 +6,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use annalist::{Store, inbox::DeadLetters};
-use annalist_nats::{Credentials, Jetstream, JetstreamConsumer, JetstreamOptions, Permissions};
+use annalist_nats::{Credentials, Jetstream, JetstreamConsumer, JetstreamOptions, Permissions, published};
 use async_nats::{Client, ConnectOptions, Event, jetstream};
 use support::{
     Server,
@@ -119,4 +119,18 @@ async fn a_service_cannot_publish_as_another_nor_touch_what_is_not_its_own() {
     let (operator, _) = client(&server, "operator").await;
     let stream = jetstream::new(operator).get_stream("GIRO").await.unwrap();
     assert_eq!(stream.cached_info().state.messages, 3);
+}
+
+#[tokio::test]
+async fn who_one_is_may_stand_in_the_address() {
+    let server = broker().await;
+    let as_user = |who: &str| server.url().replace("nats://", &format!("nats://{who}@"));
+    let publisher = publisher(&as_user("giro:giro%2Dsecret")).options(options("giro"));
+    let giro = giro(Store::memory(), publisher).start().await.unwrap();
+    send(&giro, 1, 3).await;
+    within("everything to be published", giro.relays().first().unwrap().drained()).await.unwrap();
+    assert_eq!(published(&as_user("operator:operator-secret"), "GIRO").await.unwrap().count(), 3);
+    for who in ["operator:another", "operator", "nobody:operator-secret"] {
+        assert!(published(&as_user(who), "GIRO").await.is_err(), "{who}");
+    }
 }

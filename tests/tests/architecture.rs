@@ -38,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("annalist-server", &["annalist-client", "annalist-core", "annalist-metrics", "annalist-proto", "annalist-store"]),
     ("annalist-cli", &["annalist-client", "annalist-core", "annalist-server", "annalist-store"]),
     ("bank", &["annalist", "annalist-sql"]),
-    ("orders", &["annalist", "annalist-nats", "annalist-service", "annalist-sql"]),
+    ("orders", &["annalist", "annalist-nats", "annalist-service", "annalist-sql", "annalist-store"]),
 ];
 
 /// What any package may use in its tests besides: the stores to test with, and the face that derived code is written for.

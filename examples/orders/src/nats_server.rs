@@ -23,6 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LOG: &str = "nats-server.log";
 const POLL: Duration = Duration::from_millis(20);
 
+/// Who may connect to a server, and do what.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// The file with them, as [`permissions`](crate::services::permissions) writes it.
+    pub configuration: PathBuf,
+    /// The variables that it takes passwords from.
+    pub passwords: Vec<(String, String)>,
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct NatsServer {
@@ -80,14 +89,18 @@ impl NatsServer {
     /// # Errors
     /// [`NatsServerError`] when it cannot be found or started.
     pub async fn start(dir: &Path) -> Result<Self, NatsServerError> {
-        Self::start_at(dir, None).await
+        Self::start_at(dir, None, None).await
     }
 
-    /// The same, on a port that stays: for those who know no other.
+    /// The same, on a port that stays, for those who know no other; and with accounts, if not everybody may do everything.
     ///
     /// # Errors
     /// As [`NatsServer::start`].
-    pub async fn start_at(dir: &Path, port_number: Option<u16>) -> Result<Self, NatsServerError> {
+    pub async fn start_at(
+        dir: &Path,
+        port_number: Option<u16>,
+        accounts: Option<&Accounts>,
+    ) -> Result<Self, NatsServerError> {
         let binary = find_binary().ok_or(NatsServerError::NotInstalled)?;
         let not_dir = |source| NatsServerError::Dir { dir: dir.to_owned(), source };
         let open_lock = || File::options().create(true).append(true).open(dir.join("lock")).map_err(not_dir);
@@ -96,7 +109,7 @@ impl NatsServer {
         let child = match held.try_lock() {
             Ok(()) => {
                 forget_ports(dir).map_err(not_dir)?;
-                let spawned = command(&binary, dir, port_number, held).spawn();
+                let spawned = command(&binary, dir, port_number, accounts, held).spawn();
                 Some(spawned.map_err(|source| NatsServerError::Spawn { binary: binary.clone(), source })?)
             }
             Err(TryLockError::WouldBlock) => None,
@@ -142,11 +155,15 @@ impl NatsServer {
 }
 
 /// A process group of its own keeps a Ctrl-C for this program away from the server: it is needed to the end.
-fn command(binary: &Path, dir: &Path, port: Option<u16>, lock: File) -> Command {
+fn command(binary: &Path, dir: &Path, port: Option<u16>, accounts: Option<&Accounts>, lock: File) -> Command {
     let mut command = Command::new(binary);
     let port = port.map_or_else(|| "-1".to_owned(), |port| port.to_string());
     command.args(["--addr", "127.0.0.1", "--jetstream", "--port"]).arg(port);
     command.arg("--store_dir").arg(dir).arg("--ports_file_dir").arg(dir).arg("--log").arg(dir.join(LOG));
+    if let Some(Accounts { configuration, passwords }) = accounts {
+        command.arg("--config").arg(configuration);
+        command.envs(passwords.iter().map(|(name, password)| (name, password)));
+    }
     command.stdin(lock).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     command
 }

@@ -145,6 +145,12 @@ fn each_writer_is_one_careful_pod_with_a_volume_of_its_own() {
             assert!(
                 list(&container["volumeMounts"]).any(|mount| mount["name"] == "data" && mount["mountPath"] == "/data")
             );
+            // It makes backups of itself, on another volume than that of its store.
+            let told = list(&container["env"]).find(|env| env["name"] == "BACKUPS").unwrap();
+            let mount = list(&container["volumeMounts"]).find(|mount| mount["mountPath"] == told["value"]).unwrap();
+            assert_eq!(mount["name"], "backups");
+            let claims: Vec<_> = list(&spec["volumeClaimTemplates"]).map(name).collect();
+            assert_eq!(claims, ["data", "backups"], "{wanted}");
 
             let security = &container["securityContext"];
             assert_eq!(

@@ -49,7 +49,10 @@ fn the_alerts_are_raised_for_what_they_are_for_and_for_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_that_alerts_and_dashboard_look_at_is_exported() {
-    let shop = Shop::start(Cents(15_000), 8).await;
+    let mut shop = Shop::prepare(Cents(15_000), 8);
+    let backups = shop.fleet.dir().join("backups");
+    shop.fleet.set_variable("BACKUPS", backups.to_str().unwrap());
+    shop.start_all().await;
     shop.deliver(7, 5).await;
     shop.place(&order(7, 3, 1177)).await;
     shop.ended(7).await;
@@ -119,7 +122,8 @@ fn read(name: &str) -> String {
 /// The metrics that an expression looks at, each with the labels that it looks for.
 fn selectors(expression: &str) -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
-    for (at, _) in expression.match_indices("annalist_") {
+    let ours = ["annalist_", "shop_"].into_iter().flat_map(|front| expression.match_indices(front));
+    for (at, _) in ours {
         let (_, rest) = expression.split_at(at);
         let end = rest.find(|char: char| !char.is_ascii_alphanumeric() && char != '_').unwrap_or(rest.len());
         let (metric, behind) = rest.split_at(end);

@@ -1,18 +1,25 @@
 //! The four services, the provider and the broker as real processes.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
-#[expect(unreachable_pub, reason = "a module that this test shares with nobody")]
+#[expect(unreachable_pub, dead_code, reason = "a module that other tests use more of")]
+mod deployed;
+#[expect(unreachable_pub, reason = "a module of this test alone")]
+mod openapi;
+#[expect(unreachable_pub, reason = "a module that other tests use, too")]
 mod shop;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     process::{Command, Stdio},
 };
 
+use annalist_store::{Backups, RestoreOptions};
+use deployed::deploy;
 use futures_util::future::join_all;
+use openapi::{Sample, check, get};
 use orders::{
     domain::{Cents, OPEN_ORDERS_MAX},
-    fleet::{ALL, Answered, FleetError, as_request, ask, trace},
+    fleet::{ALL, Answered, FleetBooks, FleetError, as_request, ask, trace},
     services::{
         inventory::{InventoryTotals, Reservation},
         orders::OrdersTotals,
@@ -21,7 +28,11 @@ use orders::{
     },
 };
 use serde_json::{Value, json};
-use shop::{Shop, order};
+use shop::{Shop, order, until};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_are_shipped_or_undone_by_four_processes() {
@@ -69,27 +80,6 @@ async fn orders_are_shipped_or_undone_by_four_processes() {
     assert_eq!(shop.read::<PaymentTotals>("payments", "/v1/totals").await, payments);
     assert_eq!(shop.read::<PaymentTotals>("provider", "/v1/totals").await, payments);
     assert_eq!(shop.read::<ShippingTotals>("shipping", "/v1/totals").await, shipping);
-
-    // Each describes its API, and answers all that it describes; what it does not describe it has not.
-    for (name, count) in [("orders", 4), ("inventory", 3), ("payments", 2), ("shipping", 2), ("provider", 5)] {
-        let document: Value = shop.read(name, "/v1/openapi.json").await;
-        assert_eq!((&document["openapi"], &document["info"]["title"]), (&json!("3.1.0"), &json!(name)));
-        let paths = document["paths"].as_object().unwrap();
-        let mut routes = 0;
-        for (path, operations) in paths {
-            let path =
-                format!("/v1{}", path.replace("{order}", "7").replace("{shelf}", "7").replace("{customer}", "00001"));
-            for method in operations.as_object().unwrap().keys() {
-                routes += 1;
-                let call = shop.fleet.client(name).call(method.to_uppercase().parse().unwrap(), &path);
-                let status = call.send().await.unwrap().status().as_u16();
-                // Something that changes things says what is missing.
-                let expected: &[u16] = if method == "get" { &[200] } else { &[400, 415, 422] };
-                assert!(expected.contains(&status), "{name} answers {method} {path} with {status}");
-            }
-        }
-        assert_eq!(routes, count, "{name}");
-    }
 
     // The same request again is the same order; another one of its number is none.
     assert_eq!(shop.place(&order(7, 3, 1177)).await, Answered::Yes);
@@ -158,5 +148,236 @@ async fn one_request_is_followed_through_all_services() {
     assert_eq!(of("shipping"), ["shipment-scheduled"]);
     assert!(of("orders").contains(&"order-shipped".to_owned()), "{traced:#?}");
     assert!(traced.iter().all(|traced| !traced.stream.ends_with("-17")), "{traced:#?}");
+    shop.stop().await;
+}
+
+/// One of each route, in an order in which each can be answered.
+fn samples() -> Vec<Sample> {
+    let post = |service, path, parameter, body| Sample { service, method: "post", path, parameter, body };
+    let charge = json!({ "order": 99, "customer": "00001", "amount_cents": 1177 });
+    vec![
+        post("inventory", "/shelves/{shelf}/deliveries", "7", Some(json!({ "cds": 5 }))),
+        get("inventory", "/reservations/{order}", "7"),
+        get("inventory", "/totals", ""),
+        post("orders", "/orders", "", Some(json!(order(8, 2, 900)))),
+        get("orders", "/orders/{order}", "7"),
+        get("orders", "/customers/{customer}/orders", "00001"),
+        get("orders", "/totals", ""),
+        get("payments", "/payments/{order}", "7"),
+        get("payments", "/totals", ""),
+        get("shipping", "/shipments/{order}", "7"),
+        get("shipping", "/totals", ""),
+        post("provider", "/charges", "", Some(charge)),
+        post("provider", "/charges/{order}/refund", "99", None),
+        Sample { body: Some(json!({ "mood": "well" })), ..put_mood() },
+        get("provider", "/mood", ""),
+        get("provider", "/totals", ""),
+    ]
+}
+
+fn put_mood() -> Sample {
+    Sample { service: "provider", method: "put", path: "/mood", parameter: "", body: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_services_take_and_answer_is_what_their_documents_say() {
+    let shop = Shop::start(Cents(15_000), 8).await;
+    shop.deliver(7, 5).await;
+    shop.place(&order(7, 3, 1177)).await;
+    assert_eq!(shop.ended(7).await.status, "shipped");
+    let mut documents = BTreeMap::new();
+    for name in ALL {
+        let document: Value = shop.read(name, "/v1/openapi.json").await;
+        assert_eq!((&document["openapi"], &document["info"]["title"]), (&json!("3.1.0"), &json!(name)));
+        documents.insert(name, (document, Vec::new()));
+    }
+    for (number, sample) in samples().iter().enumerate() {
+        let client = shop.fleet.client(sample.service);
+        let (_, exchanges) = documents.get_mut(sample.service).unwrap();
+        let (key, body) = (format!("sample-{number}"), sample.body.as_ref());
+        let said = sample.exchange(client, sample.parameter, body, &key).await;
+        assert!((200..300).contains(&said["status"].as_u64().unwrap()), "{said}");
+        let well = (said["status"].clone(), said["media"].clone(), said["answer"].clone());
+        exchanges.push(said);
+        // Whoever leaves something out of what is described is told so, as it is described.
+        for field in body.and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys) {
+            let mut body = body.unwrap().clone();
+            body.as_object_mut().unwrap().remove(field);
+            let said = sample.exchange(client, sample.parameter, Some(&body), &format!("{key}-{field}")).await;
+            assert!([400, 422].contains(&said["status"].as_u64().unwrap()), "without {field}: {said}");
+            let mut taken = said.clone();
+            // As if it had been taken.
+            (taken["status"], taken["media"], taken["answer"]) = well.clone();
+            taken["wrong"] = json!(true);
+            exchanges.push(taken);
+        }
+        // Who asks for what is not there is told so.
+        if sample.method == "get" && sample.path.ends_with("{order}") {
+            let (_, exchanges) = documents.get_mut(sample.service).unwrap();
+            let said = sample.exchange(client, "4711", None, "none").await;
+            assert_eq!((&said["status"], &said["media"]), (&json!(404), &json!("application/problem+json")));
+            exchanges.push(said);
+        }
+    }
+    for (name, (document, exchanges)) in documents {
+        // All that is described has been asked.
+        let operations = document["paths"].as_object().unwrap().iter();
+        let described: BTreeSet<_> = operations
+            .flat_map(|(path, of_path)| {
+                of_path.as_object().unwrap().keys().map(move |method| (json!(path), json!(method)))
+            })
+            .map(|(path, method)| format!("{method} {path}"))
+            .collect();
+        let asked: BTreeSet<_> = exchanges.iter().map(|said| format!("{} {}", said["method"], said["path"])).collect();
+        assert_eq!(described, asked, "{name}");
+        // The check would see another answer.
+        let others = exchanges.iter().filter_map(|said| {
+            let mut other = said.clone();
+            let (name, _) = said["answer"].as_object()?.iter().next()?;
+            other["answer"][name.clone()] = json!([[]]);
+            other["wrong"] = json!(true);
+            Some(other)
+        });
+        let checked = check(&document, &exchanges.iter().cloned().chain(others).collect::<Vec<_>>());
+        let told = [checked.stdout, checked.stderr].concat();
+        assert!(checked.status.success(), "{name}:\n{}", String::from_utf8_lossy(&told));
+    }
+    shop.stop().await;
+}
+
+/// Publishes something as somebody; returns what the broker says to it.
+async fn publish_as(shop: &Shop, user: &str, password: &str, subject: &str) -> String {
+    let address = shop.fleet.nats_url().replace("nats://", "");
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let connect = json!({ "user": user, "pass": password, "verbose": false, "pedantic": false });
+    let said = format!("CONNECT {connect}\r\nPUB {subject} 2\r\n{{}}\r\nPING\r\n");
+    connection.write_all(said.as_bytes()).await.unwrap();
+    let mut heard = String::new();
+    let mut bytes = [0; 1024];
+    // It answers the ping last, or hangs up.
+    while !heard.contains("PONG") {
+        let read = connection.read(&mut bytes).await.unwrap_or(0);
+        if read == 0 {
+            break;
+        }
+        heard.push_str(&String::from_utf8_lossy(&bytes[..read]));
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_deployments_accounts_orders_are_shipped_and_nobody_tells_as_another() {
+    let mut shop = Shop::prepare(Cents(15_000), 8);
+    // What is deployed: the wiring's own permissions, as another test has it.
+    let password = |user: &str| format!("{user}-secret");
+    shop.fleet.set_accounts(&deploy("kustomize/base/accounts.conf"), password);
+    shop.start_all().await;
+    shop.deliver(7, 100).await;
+    shop.deliver(8, 100).await;
+    assert_eq!(shop.place(&order(7, 3, 1177)).await, Answered::Yes);
+    assert_eq!(shop.ended(7).await.status, "shipped");
+
+    for (user, subject) in
+        [("inventory", "ev.orders.order.7"), ("shipping", "ev.payments.payment.7"), ("orders", "ev.inventory.stock.7")]
+    {
+        let said = publish_as(&shop, user, &password(user), subject).await;
+        assert!(said.contains(&format!("Permissions Violation for Publish to \"{subject}\"")), "{user}: {said}");
+        // It is a matter of who asks for what: to look at its own stream it may.
+        let own = format!("$JS.API.STREAM.INFO.{}", user.to_uppercase());
+        let said = publish_as(&shop, user, &password(user), &own).await;
+        assert!(said.contains("PONG") && !said.contains("-ERR"), "{user}: {said}");
+    }
+    for (user, password) in [("inventory", "another"), ("nobody", "nobody-secret"), ("", "")] {
+        let said = publish_as(&shop, user, password, "ev.inventory.stock.7").await;
+        assert!(said.contains("-ERR 'Authorization Violation'"), "{user}: {said}");
+    }
+
+    // Nothing of it came between what the services say: a message out of turn would have stopped them. With no is undone.
+    assert_eq!(shop.place(&order(8, 9, 900)).await, Answered::Yes);
+    assert_eq!(shop.ended(8).await.status, "cancelled");
+    assert_eq!(shop.place(&order(17, 2, 900)).await, Answered::Yes);
+    assert_eq!(shop.ended(17).await.status, "shipped");
+    let books = FleetBooks::read(&shop.fleet).await.unwrap();
+    assert_eq!((books.differences(), books.orders.shipped), (vec![], 2));
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_answers_costs_the_order_and_nothing_else() {
+    let mut shop = Shop::prepare(Cents(15_000), 8);
+    shop.fleet.set_variable("ORDERS_PATIENCE_MS", "2000");
+    shop.fleet.start_broker().await.unwrap();
+    let others: Vec<_> = ALL.into_iter().filter(|name| *name != "payments").collect();
+    for name in &others {
+        shop.fleet.start_service(name).unwrap();
+    }
+    for name in others {
+        shop.fleet.ready(name).await.unwrap();
+    }
+    shop.deliver(7, 5).await;
+    assert_eq!(as_request("the-order", shop.place(&order(7, 3, 1177))).await, Answered::Yes);
+
+    // Until it turns back: it has asked for the CDs, for the money, and for the money back. (On a machine so slow that even
+    // inventory takes too long it is over without payments.)
+    let clients = [shop.fleet.client("orders").clone()];
+    until("the deadline to pass", async || {
+        let traced = trace(&clients, "the-order").await.ok()?;
+        let asked = traced.iter().filter(|traced| traced.event == "errand-asked").count();
+        let over = traced.iter().any(|traced| traced.event == "order-cancelled");
+        (asked >= 3 || over).then_some(())
+    })
+    .await;
+    // Payments learns of the charge and of the refund at once, and does what comes of both: nothing.
+    shop.fleet.start_service("payments").unwrap();
+    shop.fleet.ready("payments").await.unwrap();
+    let ended = shop.ended(7).await;
+    assert_eq!((&*ended.status, ended.stock.as_deref()), ("cancelled", Some("released")), "{ended:?}");
+    assert!(ended.why.as_deref().is_some_and(|why| why.contains("was not done within 2s")), "{ended:?}");
+    let books = until("the books to be closed", async || {
+        let books = FleetBooks::read(&shop.fleet).await.unwrap();
+        books.differences().is_empty().then_some(books)
+    })
+    .await;
+    let left = (books.orders.cancelled, books.inventory.reserved_cds, books.payments.charged, books.shipping.parcels);
+    assert_eq!(left, (1, 0, 0, 0), "{books:?}");
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_working_service_makes_backups_that_are_restored_as_services() {
+    let mut shop = Shop::prepare(Cents(15_000), 8);
+    let folder = shop.fleet.dir().join("backups");
+    shop.fleet.set_variable("BACKUPS", folder.to_str().unwrap());
+    shop.fleet.set_variable("BACKUPS_EVERY_S", "1");
+    shop.fleet.set_variable("BACKUPS_KEPT", "2");
+    shop.start_all().await;
+    shop.deliver(7, 50).await;
+    as_request("the-order", shop.place(&order(7, 3, 1177))).await;
+    assert_eq!(shop.ended(7).await.status, "shipped");
+    let traced = trace(&[shop.fleet.client("orders").clone()], "the-order").await.unwrap();
+    let shipped = traced.iter().map(|traced| traced.position).max().unwrap();
+
+    // While orders come in, until there is a backup that has all of the first one.
+    let backups = Backups::of(folder.join("orders"));
+    let mut number = 7;
+    until("a backup with the order", async || {
+        number += 10;
+        shop.place(&order(number, 1, 500)).await;
+        let made = backups.list().unwrap().into_iter().map(Result::unwrap).max_by_key(|backup| backup.number);
+        made.filter(|backup| backup.head.position.get() >= shipped)
+    })
+    .await;
+    shop.fleet.end("orders").await.unwrap();
+    let made = backups.list().unwrap();
+    assert!(made.len() <= 2, "{made:?}");
+
+    // Nobody else is there, as when one rehearses it.
+    let mut rehearsal = Shop::prepare(Cents(15_000), 8);
+    let target = rehearsal.fleet.dir().join("orders/data");
+    backups.restore(None, target, RestoreOptions::default(), |_| {}).unwrap();
+    rehearsal.fleet.start_service("orders").unwrap();
+    rehearsal.fleet.ready("orders").await.unwrap();
+    assert_eq!(rehearsal.ended(7).await.status, "shipped");
+    rehearsal.stop().await;
     shop.stop().await;
 }

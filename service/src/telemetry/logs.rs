@@ -1,11 +1,16 @@
 //! Log lines as JSON, each with the conversation that it belongs to.
 
-use std::{fmt, io::Write, sync::Mutex, sync::PoisonError};
+use std::{
+    fmt,
+    io::Write,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 use annalist::{Env, SystemEnv};
 use serde_json::{Map, Value};
 use tracing::{
-    Event, Subscriber,
+    Dispatch, Event, Subscriber,
+    dispatcher::WeakDispatch,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
 };
@@ -16,14 +21,18 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use super::spans::trace_id_of;
+
 /// The fields of spans that every line within them repeats, so that a conversation can be found by one search.
 const CARRIED: [&str; 3] = ["correlation_id", "request_id", "trace_id"];
 
 /// A layer for `tracing` that writes each event as one JSON object in a line: `time`, `level`, `target`, `message`, the
-/// event's fields, `span` (the innermost), and `correlation_id`, `request_id`, `trace_id` of the request around it.
+/// event's fields, `span` (the innermost), and `correlation_id`, `request_id`, `trace_id` of the request around it. Outside of
+/// requests, in a projection, a saga, an outbox or an inbox, the `trace_id` is that of the trace that is sent, if there is one.
 #[derive(Debug)]
 pub struct JsonLines<W> {
     out: Mutex<W>,
+    dispatch: OnceLock<WeakDispatch>,
 }
 
 /// What a span has to say for the lines within it.
@@ -32,7 +41,22 @@ struct Carried(Map<String, Value>);
 impl<W: Write + Send + 'static> JsonLines<W> {
     /// Writes lines there.
     pub const fn new(out: W) -> Self {
-        Self { out: Mutex::new(out) }
+        Self { out: Mutex::new(out), dispatch: OnceLock::new() }
+    }
+
+    /// The trace of the spans around an event, also of those that are not told in lines themselves.
+    fn trace_id<S>(&self, event: &Event<'_>, context: &Context<'_, S>) -> Option<String>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let dispatch = self.dispatch.get().and_then(WeakDispatch::upgrade)?;
+        let innermost = match event.parent() {
+            Some(id) => Some(id.clone()),
+            None if event.is_contextual() => context.current_span().id().cloned(),
+            None => None,
+        };
+        let around = context.event_scope(event).into_iter().flatten().map(|span| span.id());
+        innermost.into_iter().chain(around).find_map(|id| trace_id_of(&id, &dispatch))
     }
 }
 
@@ -57,6 +81,11 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: Write + Send + 'static,
 {
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        // A layer is part of one subscriber.
+        _ = self.dispatch.set(dispatch.downgrade());
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
         let mut fields = Fields::default();
@@ -98,6 +127,11 @@ where
                     carried.iter().for_each(|(name, value)| _ = line.entry(name).or_insert_with(|| value.clone()));
                 }
             }
+        }
+        if !line.contains_key("trace_id")
+            && let Some(trace) = self.trace_id(event, &context)
+        {
+            line.insert("trace_id".to_owned(), trace.into());
         }
         line.extend(fields.0);
         let mut text = Value::Object(line).to_string();

@@ -6,13 +6,14 @@ use annalist::TraceContext;
 use opentelemetry::{
     Context,
     propagation::TextMapPropagator,
-    trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt, Tracer},
+    trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt, TraceId, Tracer},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::{
     Dispatch, Event, Level, Metadata, Span, Subscriber,
     dispatcher::WeakDispatch,
     field::{Field, Visit},
+    span::Id,
 };
 use tracing_opentelemetry::{OpenTelemetrySpanExt, get_otel_context};
 use tracing_subscriber::{Layer, layer, registry::LookupSpan};
@@ -52,6 +53,13 @@ pub(crate) fn trace_of(span: &Span) -> Option<TraceContext> {
 /// The same of the current span.
 pub(crate) fn current() -> Option<TraceContext> {
     trace_of(&Span::current())
+}
+
+/// The trace that a span is part of, if it is part of one.
+pub(super) fn trace_id_of(span: &Id, dispatch: &Dispatch) -> Option<String> {
+    let context = get_otel_context(span, dispatch)?;
+    let trace = context.span().span_context().trace_id();
+    (trace != TraceId::INVALID).then(|| trace.to_string())
 }
 
 /// Whether a span is part of traces, or an event is told as part of its span.

@@ -1,6 +1,7 @@
 //! The whole shop as processes on this machine: the broker, the four services and the provider, to be started, spoken to,
 //! killed and started again.
 
+mod broker;
 mod client;
 mod process;
 
@@ -30,7 +31,7 @@ pub use trace::{run_trace, trace};
 
 use crate::{
     domain::Cents,
-    nats_server::{NatsServer, NatsServerError},
+    nats_server::{Accounts, NatsServer, NatsServerError},
     services::{inventory, orders, payments, provider, shipping},
 };
 
@@ -56,6 +57,7 @@ pub struct Fleet {
     dir: PathBuf,
     nats_port: u16,
     broker: Option<NatsServer>,
+    accounts: Option<Accounts>,
     members: Vec<Member>,
 }
 
@@ -147,53 +149,24 @@ impl Fleet {
         for (name, port) in ALL.into_iter().zip(ports) {
             let mut arguments =
                 vec!["--dir".to_owned(), setup.dir.display().to_string(), "serve".to_owned(), name.to_owned()];
-            let nats = format!("nats://{}", at(nats_port));
-            arguments.extend(["--listen".to_owned(), at(port), "--nats".to_owned(), nats, "--attached".to_owned()]);
+            arguments.extend(["--listen".to_owned(), at(port), "--attached".to_owned()]);
             match name {
                 provider::NAME => arguments.extend(["--card-max".to_owned(), setup.card_max.to_string()]),
                 payments::NAME => arguments.extend(["--provider".to_owned(), provider.clone()]),
                 shipping::NAME => arguments.extend(["--parcel-max".to_owned(), setup.parcel_max.to_string()]),
                 _ => {}
             }
-            let process = Process::new(setup.program.clone(), arguments, setup.dir.join(format!("{name}.log")));
+            let mut process = Process::new(setup.program.clone(), arguments, setup.dir.join(format!("{name}.log")));
+            process.set_variable("NATS_URL", &format!("nats://{}", at(nats_port)));
             let client = client::client(&clients, name, &format!("http://{}", at(port)))?;
             members.push(Member { name, process, client });
         }
-        Ok(Self { dir: setup.dir.clone(), nats_port, broker: None, members })
+        Ok(Self { dir: setup.dir.clone(), nats_port, broker: None, accounts: None, members })
     }
 
     /// Gives all services a variable of the environment, from their next start on.
     pub fn set_variable(&mut self, name: &str, value: &str) {
         self.members.iter_mut().for_each(|member| member.process.set_variable(name, value));
-    }
-
-    /// Starts the broker, unless it runs.
-    ///
-    /// # Errors
-    /// [`FleetError::Nats`].
-    pub async fn start_broker(&mut self) -> Result<(), FleetError> {
-        if self.broker.is_none() {
-            let start = || async { NatsServer::start_at(&self.dir.join("nats"), Some(self.nats_port)).await };
-            let mut broker = start().await?;
-            if broker.url != self.nats_url() {
-                // A run that was killed has left it behind, and the services would look for it elsewhere.
-                broker.stop().await?;
-                broker = start().await?;
-            }
-            self.broker = Some(broker);
-        }
-        Ok(())
-    }
-
-    fn nats_url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.nats_port)
-    }
-
-    /// Kills the broker.
-    pub async fn kill_broker(&mut self) {
-        if let Some(broker) = self.broker.take() {
-            broker.kill().await;
-        }
     }
 
     /// Starts a service, unless it runs; does not wait for it.

@@ -1,6 +1,6 @@
 //! The shop as real processes, in a directory of its own.
 
-use std::{fmt::Debug, future::Future, time::Duration};
+use std::{fmt::Debug, time::Duration};
 
 use orders::{
     domain::{Cents, Customer, OrderId, parse_date},
@@ -94,7 +94,7 @@ pub fn order(number: u64, cds: u32, total_cents: u64) -> PlaceOrder {
 }
 
 /// Waits until there is something.
-pub async fn until<T: Debug, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub async fn until<T: Debug>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let found = timeout(PATIENCE, async {
         loop {
             if let Some(found) = look().await {

@@ -5,9 +5,10 @@ use annalist_service::{IdempotencyKey, Problem};
 use axum::{
     Json, Router,
     extract::{Path, State},
-    http::StatusCode,
+    response::NoContent,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     messages::NAME,
@@ -20,16 +21,17 @@ use crate::{
 };
 
 /// CDs that come in.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Delivery {
     /// How many.
     pub cds: u64,
 }
 
 /// CDs that are set aside for an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reservation {
     /// The order's number.
+    #[schema(value_type = u64)]
     pub order: OrderId,
     /// How many.
     pub cds: u32,
@@ -51,12 +53,12 @@ async fn deliver(
     Path(shelf): Path<u64>,
     key: IdempotencyKey,
     Json(delivery): Json<Delivery>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     if shelf >= Shelf::COUNT {
         return Err(not_found("shelf"));
     }
     app.on::<Stock>(Shelf(shelf)).execute(Deliver { cds: delivery.cds }).key(key).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 async fn reservation(State(app): State<App>, Path(order): Path<u64>) -> Result<Json<Reservation>, Problem> {

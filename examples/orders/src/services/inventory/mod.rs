@@ -51,11 +51,12 @@ pub fn wiring(store: Store, options: &kit::Options) -> AppBuilder {
 /// [`ServeError`] when its store cannot be opened.
 pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
     let common = &options.common;
-    let app = wiring(kit::store(dir, NAME)?, common);
-    Ok(Service::new(NAME, app)
+    let (store, log) = kit::store(dir, NAME)?;
+    let service = Service::new(NAME, wiring(store, common))
         .version(ApiVersion::new("v1"), http::routes)
         .routes(kit::trace_routes(NAME))
-        .listen(common.listen(8082)))
+        .listen(common.listen(8082));
+    Ok(kit::backed_up(service, NAME, log, &common.backups))
 }
 
 /// What it is made of, for the document of the architecture.

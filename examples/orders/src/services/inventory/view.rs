@@ -5,6 +5,7 @@ use annalist::{
     projection::{ApplyError, Embedded, Projection, Table, Tx},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{domain::OrderId, fulfilment::StockEvent};
 
@@ -18,7 +19,7 @@ pub const TOTALS: Table<(), InventoryTotals> = Table::new("totals");
 pub const RESERVED: Table<OrderId, u32> = Table::new("reserved");
 
 /// All shelves together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InventoryTotals {
     /// CDs that came in.
     pub delivered_cds: u64,

@@ -1,4 +1,5 @@
-//! The HTTP API of a service and its `OpenAPI` document, made of the same list of routes: neither has what the other has not.
+//! The HTTP API of a service and its `OpenAPI` document, made of the same list of routes and the same handlers: neither has
+//! what the other has not, and bodies are described by the types that are read and written.
 
 use annalist_service::architecture::Route;
 use axum::{
@@ -9,35 +10,50 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
+use super::described::{Described, Schemas};
+
 /// The routes of a service, each with what it does.
 #[derive(Debug)]
 pub struct Api<S> {
     router: Router<S>,
     paths: Map<String, Value>,
+    schemas: Schemas,
 }
 
 impl<S: Clone + Send + Sync + 'static> Api<S> {
     /// None yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { router: Router::new(), paths: Map::new() }
+        Self { router: Router::new(), paths: Map::new(), schemas: Schemas::default() }
     }
 
     /// Something that can be asked for.
     #[must_use]
-    pub fn get<T: 'static>(self, path: &str, summary: &str, handler: impl Handler<T, S>) -> Self {
+    pub fn get<T, A, H>(self, path: &str, summary: &str, handler: H) -> Self
+    where
+        T: 'static,
+        H: Handler<T, S> + Described<A>,
+    {
         self.route((MethodFilter::GET, Method::GET), path, summary, handler)
     }
 
     /// Something that can be had done, once for each `Idempotency-Key`.
     #[must_use]
-    pub fn post<T: 'static>(self, path: &str, summary: &str, handler: impl Handler<T, S>) -> Self {
+    pub fn post<T, A, H>(self, path: &str, summary: &str, handler: H) -> Self
+    where
+        T: 'static,
+        H: Handler<T, S> + Described<A>,
+    {
         self.route((MethodFilter::POST, Method::POST), path, summary, handler)
     }
 
     /// Something that can be put in place.
     #[must_use]
-    pub fn put<T: 'static>(self, path: &str, summary: &str, handler: impl Handler<T, S>) -> Self {
+    pub fn put<T, A, H>(self, path: &str, summary: &str, handler: H) -> Self
+    where
+        T: 'static,
+        H: Handler<T, S> + Described<A>,
+    {
         self.route((MethodFilter::PUT, Method::PUT), path, summary, handler)
     }
 
@@ -64,45 +80,56 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
 
     /// The router, and with it `/openapi.json`.
     pub fn routes(self, service: &str, state: S) -> Router {
-        let problem =
-            json!({ "description": "What went wrong (RFC 9457)", "content": { "application/problem+json": {} } });
+        let problem = json!({
+            "type": "object",
+            "description": "What went wrong (RFC 9457); some kinds say more",
+            "properties": {
+                "type": { "type": "string", "description": "By which kinds of problems are told apart" },
+                "title": { "type": "string" },
+                "status": { "type": "integer" },
+                "detail": { "type": "string", "description": "What happened this time" },
+            },
+            "required": ["type", "title", "status"],
+        });
+        let problems = json!({
+            "description": "What went wrong",
+            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        });
+        let mut schemas = self.schemas.into_map();
+        schemas.insert("Problem".to_owned(), problem);
         let document = json!({
             "openapi": "3.1.0",
             "info": { "title": service, "version": "v1" },
             "servers": [{ "url": "/v1" }],
             "paths": self.paths,
-            "components": { "responses": { "Problem": problem } },
+            "components": { "schemas": schemas, "responses": { "Problem": problems } },
         });
         self.router.with_state(state).route("/openapi.json", get(async move || Json(document)))
     }
 
-    fn route<T: 'static>(
-        mut self,
-        (filter, method): (MethodFilter, Method),
-        path: &str,
-        summary: &str,
-        handler: impl Handler<T, S>,
-    ) -> Self {
+    fn route<T, A, H>(mut self, (filter, method): (MethodFilter, Method), path: &str, summary: &str, handler: H) -> Self
+    where
+        T: 'static,
+        H: Handler<T, S> + Described<A>,
+    {
+        let said = H::described(&mut self.schemas);
         let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-        let mut parameters: Vec<_> = names
-            .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
-            .collect();
-        if method == Method::POST {
-            let schema = json!({ "type": "string" });
-            parameters.push(json!({ "name": "Idempotency-Key", "in": "header", "required": true, "schema": schema }));
+        let parameter = |name: &str, place: &str, schema: Value| json!({ "name": name, "in": place, "required": true, "schema": schema });
+        let mut parameters: Vec<_> =
+            names.zip(said.path).map(|(name, schema)| parameter(name, "path", schema)).collect();
+        parameters.extend(said.headers.iter().map(|name| parameter(name, "header", json!({ "type": "string" }))));
+        let content = |schema| json!({ "application/json": { "schema": schema } });
+        let mut answer = json!({ "description": summary });
+        if let (Some(schema), Some(answer)) = (said.answer, answer.as_object_mut()) {
+            answer.insert("content".to_owned(), content(schema));
         }
         let mut operation = json!({
             "summary": summary,
             "parameters": parameters,
-            "responses": {
-                "2XX": { "description": summary },
-                "default": { "$ref": "#/components/responses/Problem" },
-            },
+            "responses": { said.status: answer, "default": { "$ref": "#/components/responses/Problem" } },
         });
-        if method != Method::GET
-            && let Some(operation) = operation.as_object_mut()
-        {
-            operation.insert("requestBody".to_owned(), json!({ "content": { "application/json": {} } }));
+        if let (Some(schema), Some(operation)) = (said.body, operation.as_object_mut()) {
+            operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content(schema) }));
         }
         let operations = self.paths.entry(path).or_insert_with(|| json!({}));
         if let Some(operations) = operations.as_object_mut() {

@@ -1,6 +1,8 @@
 //! What the services have in common: where their things are, and how they speak to the broker.
 
 mod api;
+mod backups;
+mod described;
 mod trace;
 
 use std::{
@@ -17,10 +19,12 @@ use annalist::{
 };
 use annalist_nats::{Jetstream, JetstreamConsumer, JetstreamOptions, Permissions};
 use annalist_service::{Problem, Service, ServiceError, outbound::BuildError};
+use annalist_store::KeyValue;
 use axum::http::StatusCode;
 use signal_hook::consts::SIGTERM;
 
 pub use api::Api;
+pub use backups::{BackupArguments, backed_up};
 pub use trace::{Traced, trace_routes};
 
 use crate::domain::{NotA, OrderId};
@@ -50,11 +54,15 @@ pub struct Options {
     /// End, in order, when the standard input does: for a program that starts services, so that none outlives it
     #[arg(long)]
     pub attached: bool,
+    /// Where backups of its store go, and when.
+    #[command(flatten)]
+    pub backups: BackupArguments,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { listen: None, nats: "nats://127.0.0.1:4222".to_owned(), nats_replicas: 1, attached: false }
+        let nats = "nats://127.0.0.1:4222".to_owned();
+        Self { listen: None, nats, nats_replicas: 1, attached: false, backups: BackupArguments::default() }
     }
 }
 
@@ -168,13 +176,16 @@ pub async fn run(service: Service, options: &Options) -> Result<(), ServiceError
     service.run().await
 }
 
-/// The store of a service, in a folder of its own in `dir`. Its lock keeps a second process out.
+/// The store of a service, in a folder of its own in `dir`, for its app; and once more, to make backups of it. Its lock keeps a
+/// second process out.
 ///
 /// # Errors
 /// [`ServeError::Open`] when it cannot be opened.
-pub fn store(dir: &Path, service: &str) -> Result<Store, ServeError> {
+pub fn store(dir: &Path, service: &str) -> Result<(Store, annalist_store::Store), ServeError> {
     let dir = dir.join(service).join("data");
-    Store::embedded(&dir).map_err(|source| ServeError::Open { dir, source })
+    let opened = annalist_store::Store::open(&dir).and_then(|log| Ok((KeyValue::open(dir.join("views"))?, log)));
+    let (views, log) = opened.map_err(|source| ServeError::Open { dir, source })?;
+    Ok((Store::opened(log.clone(), views), log))
 }
 
 /// Where the store of a service lies, in the folder of the deployment.

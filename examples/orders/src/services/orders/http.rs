@@ -11,6 +11,7 @@ use axum::{
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     messages::NAME,
@@ -28,19 +29,26 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const ORDERS_SHOWN_MAX: u32 = 100;
 
 /// An order to be placed.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PlaceOrder {
     /// Its number, which nobody else has used.
+    #[schema(value_type = u64)]
     pub order: OrderId,
     /// Who orders.
+    #[schema(value_type = String, pattern = "^[0-9]{5}$")]
     pub customer: Customer,
     /// When.
+    #[schema(value_type = String, format = Date)]
     pub date: Date,
     /// How many CDs.
     pub cds: u32,
     /// What they cost together; it may be nothing.
     pub total_cents: u64,
 }
+
+/// Orders, by number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrderList(pub Vec<OrderStatus>);
 
 #[derive(Clone)]
 pub(super) struct Orders {
@@ -107,12 +115,10 @@ async fn order(State(orders): State<Orders>, Path(order): Path<u64>) -> Result<J
     Ok(Json(status.ok_or_else(|| not_found("order"))?))
 }
 
-async fn orders_of(
-    State(orders): State<Orders>,
-    Path(customer): Path<String>,
-) -> Result<Json<Vec<OrderStatus>>, Problem> {
+async fn orders_of(State(orders): State<Orders>, Path(customer): Path<String>) -> Result<Json<OrderList>, Problem> {
     let customer: Customer = customer.parse().map_err(bad_request)?;
-    Ok(Json(tracking::of_customer(&orders.tracking, customer, ORDERS_SHOWN_MAX).await.map_err(unavailable)?))
+    let found = tracking::of_customer(&orders.tracking, customer, ORDERS_SHOWN_MAX).await.map_err(unavailable)?;
+    Ok(Json(OrderList(found)))
 }
 
 async fn totals(State(orders): State<Orders>) -> Result<Json<OrdersTotals>, Problem> {

@@ -9,14 +9,14 @@ mod tracking;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::{num::NonZeroU32, path::Path, time::Duration};
 
 use annalist::{App, AppBuilder, Store, outbox::Outbox};
 use annalist_service::{ApiVersion, Service, architecture::ServiceDescription};
 use annalist_sql::Sqlite;
 
 pub use errand::{Ask, Errand, ErrandEvent, Note, Request, Said, Topic};
-pub use http::PlaceOrder;
+pub use http::{OrderList, PlaceOrder};
 pub use messages::{HEARS, NAME, TELLS};
 pub use purchase::{OrdersEvent, Purchase};
 pub use tracking::{OrderStatus, OrdersTotals, Tracking};
@@ -33,6 +33,10 @@ use crate::{
 pub struct Options {
     #[command(flatten)]
     pub(super) common: kit::Options,
+    /// How long each of the other services may take to answer about an order before it is cancelled, in milliseconds
+    /// [default: 30000]
+    #[arg(long, env = "ORDERS_PATIENCE_MS")]
+    patience_ms: Option<NonZeroU32>,
 }
 
 /// What it consists of.
@@ -59,8 +63,11 @@ pub fn wiring(store: Store, options: &kit::Options, tracking: Sqlite) -> AppBuil
 /// # Errors
 /// [`ServeError`] when its store, or its view, cannot be opened.
 pub async fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
-    let Options { common } = options;
-    let (store, dir) = (kit::store(dir, NAME)?, dir.join(NAME).join("tracking"));
+    let Options { common, patience_ms } = options;
+    if let Some(patience) = patience_ms {
+        purchase::be_patient(Duration::from_millis(patience.get().into()));
+    }
+    let ((store, log), dir) = (kit::store(dir, NAME)?, dir.join(NAME).join("tracking"));
     let tracking = Sqlite::open::<Tracking>(&dir, Tracking::TABLES).await;
     let tracking = tracking.map_err(|source| ServeError::View { dir, source })?;
     let app = wiring(store, common, tracking.clone());
@@ -69,7 +76,7 @@ pub async fn service(options: &Options, dir: &Path) -> Result<Service, ServeErro
         .version(ApiVersion::new("v1"), routes)
         .routes(kit::trace_routes(NAME))
         .operations(http::operation);
-    Ok(service.listen(common.listen(8081)))
+    Ok(kit::backed_up(service, NAME, log, &common.backups).listen(common.listen(8081)))
 }
 
 /// What it is made of, for the document of the architecture.

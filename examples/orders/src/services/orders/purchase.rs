@@ -1,6 +1,6 @@
 //! The workflow: inventory, payments, shipping, each asked through the broker; then the order is told.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use annalist::{
     Events, Recorded,
@@ -11,8 +11,23 @@ use serde::{Deserialize, Serialize};
 use super::errand::{Ask, Errand, ErrandEvent, Request, Said, Topic};
 use crate::domain::{Cancel, Cents, Customer, Date, Order, OrderEvent, OrderId, Pay, Ship, Take};
 
-/// How long each of the others may take to answer. Then the order is given up, and what was done for it is undone.
+/// How long each of the others may take to answer, unless the process is told otherwise.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the process was told. The steps of a workflow are made without arguments, alike for all its instances.
+static TOLD: OnceLock<Duration> = OnceLock::new();
+
+/// How long each of the others may take to answer in this process: said once, before the service starts. Orders under way keep
+/// the deadlines that they have.
+pub(super) fn be_patient(patience: Duration) {
+    // It has been said before only where one process is the service twice, which it never is.
+    _ = TOLD.set(patience);
+}
+
+/// How long each of the others may take to answer. Then the order is given up, and what was done for it is undone.
+fn patience() -> Duration {
+    TOLD.get().copied().unwrap_or(PATIENCE)
+}
 
 /// What happens in the orders service.
 #[derive(Events, Clone, Debug)]
@@ -65,7 +80,7 @@ impl Workflow for Purchase {
             .step("reserve")
             .execute::<Errand, Ask>(|own| own.ask(Request::Reserve { cds: own.cds }))
             .until(answered(Topic::Reserve))
-            .timeout(PATIENCE)
+            .timeout(patience())
             .compensate::<Errand, Ask>(|own| own.ask(Request::Release {}))
             .compensated_when(answered(Topic::Release));
         steps
@@ -73,14 +88,14 @@ impl Workflow for Purchase {
             // Some orders cost nothing.
             .execute::<Errand, Ask>(|own| (own.total > Cents(0)).then(|| own.ask(own.charge())).flatten())
             .until(answered(Topic::Charge))
-            .timeout(PATIENCE)
+            .timeout(patience())
             .compensate::<Errand, Ask>(|own| own.ask(Request::Refund {}))
             .compensated_when(answered(Topic::Refund));
         steps
             .step("ship")
             .execute::<Errand, Ask>(|own| own.ask(Request::Ship { customer: own.customer, cds: own.cds }))
             .until(answered(Topic::Ship))
-            .timeout(PATIENCE)
+            .timeout(patience())
             .compensate::<Errand, Ask>(|own| own.ask(Request::CancelShipment {}))
             .compensated_when(answered(Topic::CancelShipment))
             .pivot();

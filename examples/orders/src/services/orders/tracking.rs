@@ -10,6 +10,7 @@ use annalist_sql::{
     sqlx::{self, FromRow, Row, sqlite::SqliteRow},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     errand::{ErrandEvent, Said, Topic},
@@ -41,7 +42,7 @@ impl Tracking {
 }
 
 /// How an order stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderStatus {
     /// Its number.
     pub number: i64,
@@ -83,7 +84,7 @@ impl FromRow<'_, SqliteRow> for OrderStatus {
 }
 
 /// All orders together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrdersTotals {
     /// Orders placed.
     pub placed: u64,

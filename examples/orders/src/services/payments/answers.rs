@@ -2,6 +2,7 @@
 
 use annalist::{Command, Context, Decide, Decision, emit, nothing};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     domain::{Cents, Customer},
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// What became of a charge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Verdict {
     /// The money is here.

@@ -57,9 +57,11 @@ pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
     let Options { common, provider } = options;
     let clients = Clients::default();
     let provider = provider_client(&clients, provider)?;
-    let app = wiring(kit::store(dir, NAME)?, common, provider);
+    let (store, log) = kit::store(dir, NAME)?;
+    let app = wiring(store, common, provider);
     let service = Service::new(NAME, app).version(ApiVersion::new("v1"), http::routes).routes(kit::trace_routes(NAME));
-    Ok(service.clients(&clients).listen(common.listen(8083)))
+    let service = service.clients(&clients).listen(common.listen(8083));
+    Ok(kit::backed_up(service, NAME, log, &common.backups))
 }
 
 /// What it is made of, for the document of the architecture.

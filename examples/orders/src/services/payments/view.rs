@@ -5,6 +5,7 @@ use annalist::{
     projection::{ApplyError, Embedded, Projection, Table, Tx},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::http::PaymentStatus;
 use crate::{
@@ -22,7 +23,7 @@ pub const TOTALS: Table<(), PaymentTotals> = Table::new("totals");
 pub const PAYMENTS: Table<OrderId, PaymentStatus> = Table::new("payments");
 
 /// All payments together. The provider has the same figures of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentTotals {
     /// Orders whose money is here.
     pub charged: u64,

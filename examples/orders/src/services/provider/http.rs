@@ -9,6 +9,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::{
     NAME,
@@ -24,18 +25,20 @@ use crate::{
 };
 
 /// Charge a card.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Charge {
     /// For which order of the shop.
+    #[schema(value_type = u64)]
     pub order: OrderId,
     /// Whose card.
+    #[schema(value_type = String, pattern = "^[0-9]{5}$")]
     pub customer: Customer,
     /// With how much.
     pub amount_cents: u64,
 }
 
 /// The money went back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refunded {
     /// How much.
     pub cents: u64,

@@ -42,10 +42,11 @@ pub fn wiring(store: Store) -> AppBuilder {
 /// [`ServeError`] when its store cannot be opened.
 pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
     let Options { common, card_max } = options;
-    let (app, card_max) = (wiring(kit::store(dir, NAME)?), *card_max);
+    let ((store, log), card_max) = (kit::store(dir, NAME)?, *card_max);
     let routes = move |app| http::routes(app, card_max);
-    Ok(Service::new(NAME, app)
+    let service = Service::new(NAME, wiring(store))
         .version(ApiVersion::new("v1"), routes)
         .routes(kit::trace_routes(NAME))
-        .listen(common.listen(8085)))
+        .listen(common.listen(8085));
+    Ok(kit::backed_up(service, NAME, log, &common.backups))
 }

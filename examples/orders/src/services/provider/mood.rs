@@ -11,12 +11,13 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::sleep};
+use utoipa::ToSchema;
 
 /// How long a slow answer takes: most callers do not wait for it.
 const SLOW: Duration = Duration::from_millis(700);
 
 /// How the provider is. It is told, so that one sees what becomes of those who need it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "mood", rename_all = "kebab-case")]
 pub enum Mood {
     /// It answers.

@@ -48,11 +48,12 @@ pub fn wiring(store: Store, options: &kit::Options, parcel_max: u32) -> AppBuild
 /// [`ServeError`] when its store cannot be opened.
 pub fn service(options: &Options, dir: &Path) -> Result<Service, ServeError> {
     let Options { common, parcel_max } = options;
-    let app = wiring(kit::store(dir, NAME)?, common, *parcel_max);
-    Ok(Service::new(NAME, app)
+    let (store, log) = kit::store(dir, NAME)?;
+    let service = Service::new(NAME, wiring(store, common, *parcel_max))
         .version(ApiVersion::new("v1"), http::routes)
         .routes(kit::trace_routes(NAME))
-        .listen(common.listen(8084)))
+        .listen(common.listen(8084));
+    Ok(kit::backed_up(service, NAME, log, &common.backups))
 }
 
 /// What it is made of, for the document of the architecture.

@@ -5,6 +5,7 @@ use annalist::{
     projection::{ApplyError, Embedded, Projection, Table, Tx},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::http::ShipmentStatus;
 use crate::{domain::OrderId, fulfilment::ShipmentEvent};
@@ -19,7 +20,7 @@ pub const TOTALS: Table<(), ShippingTotals> = Table::new("totals");
 pub const SHIPMENTS: Table<OrderId, ShipmentStatus> = Table::new("shipments");
 
 /// All parcels together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ShippingTotals {
     /// Parcels that are to be fetched.
     pub parcels: u64,
