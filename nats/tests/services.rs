@@ -4,8 +4,9 @@
 mod support;
 
 use annalist::{
-    App, Store,
-    inbox::{DeadLetters, DeathReason, InboxStatus, InboxStopped},
+    App, AppBuilder, Event, Recorded, Store,
+    inbox::{DeadLetters, DeathReason, HandleError, Inbox, InboxContext, InboxStatus, InboxStopped, Received},
+    outbox::{IntegrationEvent, MapError},
 };
 use async_nats::{
     HeaderMap,
@@ -15,10 +16,14 @@ use async_nats::{
         stream::Config,
     },
 };
+use serde::Deserialize;
 use support::{
     Server,
-    bank::{Account, GIRO, Post, SAVINGS, assert_received, consumer, giro, publisher, savings, send},
-    within,
+    bank::{
+        Account, AccountEvent, GIRO, Post, SAVINGS, assert_received, consumer, giro, hasty_inbox, publisher, savings,
+        send,
+    },
+    hasty, within,
 };
 
 async fn context(server: &Server) -> jetstream::Context {
@@ -205,4 +210,76 @@ async fn other_times_and_counts_are_taken_over() {
     until(&savings, "the others", |status| status.handled == 9).await;
     let info = stream.consumer_info(SAVINGS).await.unwrap();
     assert_eq!(info.config.max_ack_pending, 64);
+}
+
+/// The contract after a change that old programs cannot read: it says from where.
+#[derive(Event, Clone, Debug)]
+#[event(category = "giro")]
+enum LaterEvent {
+    #[event(name = "giro.money-sent", version = 2, upcast(from = SentV1))]
+    Sent { from: String, to: String, amount: i64 },
+}
+
+#[derive(Deserialize)]
+struct SentV1 {
+    to: String,
+    cents: i64,
+}
+
+impl From<SentV1> for LaterEvent {
+    fn from(SentV1 { to, cents }: SentV1) -> Self {
+        Self::Sent { from: "unknown".to_owned(), to, amount: cents }
+    }
+}
+
+fn later_public(recorded: &Recorded<AccountEvent>) -> Result<Vec<IntegrationEvent>, MapError> {
+    let AccountEvent::Sent { to, cents } = recorded.event.clone() else { return Ok(Vec::new()) };
+    let from = recorded.record.stream_id().identifier().to_owned();
+    Ok(vec![IntegrationEvent::of(&LaterEvent::Sent { from, to: to.clone(), amount: cents }, to)?])
+}
+
+/// The service that receives, as it is after the change.
+fn later_savings(server: &Server) -> AppBuilder {
+    let receive = async |received: Received<LaterEvent>, cx: InboxContext| -> Result<(), HandleError> {
+        let LaterEvent::Sent { from, to, amount } = received.event;
+        assert!(["alice", "unknown"].contains(&&*from));
+        cx.on::<Account>(to).execute(Post { cents: amount }).await?;
+        Ok(())
+    };
+    let inbox = Inbox::named(SAVINGS).from(consumer(&server.url()));
+    App::open(Store::memory()).inbox(inbox.on(move |received, cx| receive(received, cx)).options(hasty_inbox()))
+}
+
+#[tokio::test]
+async fn a_new_consumer_reads_what_an_old_producer_says() {
+    let server = Server::start().await;
+    let giro = giro(Store::memory(), publisher(&server.url())).start().await.unwrap();
+    let savings = later_savings(&server).start().await.unwrap();
+    send(&giro, 1, 20).await;
+    let status = until(&savings, "all to be settled", |status| status.settled() == 20).await;
+    assert_eq!(status.dead, 0, "{status}");
+    assert_received(&savings, 20).await;
+}
+
+#[tokio::test]
+async fn an_old_consumer_puts_aside_what_a_new_producer_says_until_it_is_upgraded() {
+    let server = Server::start().await;
+    let outbox = publisher(&server.url()).map(later_public).options(hasty());
+    let giro = App::open(Store::memory()).outbox(outbox).start().await.unwrap();
+    let old = savings(Store::memory(), consumer(&server.url())).start().await.unwrap();
+    send(&giro, 1, 20).await;
+    let status = until(&old, "all to be settled", |status| status.settled() == 20).await;
+    assert_eq!((status.handled, status.dead), (0, 20), "{status}");
+    old.shutdown().await.unwrap();
+    let letters = consumer(&server.url()).dead_letters(SAVINGS);
+    let dead = letters.list(0, 100).await.unwrap();
+    assert!(dead.iter().all(|letter| letter.death.reason == DeathReason::Unreadable), "{dead:?}");
+
+    let upgraded = later_savings(&server).start().await.unwrap();
+    for (count, letter) in (1..).zip(&dead) {
+        assert_eq!(letters.replay(letter.number).await, Ok(true));
+        until(&upgraded, "it to be handled", |status| status.handled == count).await;
+    }
+    assert_received(&upgraded, 20).await;
+    assert_eq!(letters.list(0, 10).await, Ok(Vec::new()));
 }

@@ -164,7 +164,8 @@ fn command(binary: &Path, dir: &Path, port: Option<u16>, accounts: Option<&Accou
         command.arg("--config").arg(configuration);
         command.envs(passwords.iter().map(|(name, password)| (name, password)));
     }
-    command.stdin(lock).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    // Whoever gives it up without stopping it has failed; then it must not be left behind.
+    command.stdin(lock).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).kill_on_drop(true);
     command
 }
 

@@ -252,17 +252,14 @@ async fn publish_as(shop: &Shop, user: &str, password: &str, subject: &str) -> S
     let connect = json!({ "user": user, "pass": password, "verbose": false, "pedantic": false });
     let said = format!("CONNECT {connect}\r\nPUB {subject} 2\r\n{{}}\r\nPING\r\n");
     connection.write_all(said.as_bytes()).await.unwrap();
-    let mut heard = String::new();
-    let mut bytes = [0; 1024];
+    let mut heard = Vec::new();
     // It answers the ping last, or hangs up.
-    while !heard.contains("PONG") {
-        let read = connection.read(&mut bytes).await.unwrap_or(0);
-        if read == 0 {
+    while !heard.windows(6).any(|said| said == b"PONG\r\n") {
+        if connection.read_buf(&mut heard).await.unwrap_or(0) == 0 {
             break;
         }
-        heard.push_str(&String::from_utf8_lossy(&bytes[..read]));
     }
-    heard
+    String::from_utf8_lossy(&heard).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
-//! A breaker is checked against one that keeps everything it ever saw and counts anew each time.
+//! A breaker is checked against one that keeps everything it ever saw and counts anew each time, and against one that somebody
+//! else has written.
 
 use std::time::Duration;
 
@@ -298,5 +299,37 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+}
+
+/// Asks both the same, and tells both the same of each call that they let through.
+fn alike(failures: u32, open_for: Duration, calls: &[bool]) -> Result<(), TestCaseError> {
+    use failsafe::{Config, backoff::constant, failure_policy::consecutive_failures};
+    let theirs = Config::new().failure_policy(consecutive_failures(failures, constant(open_for))).build();
+    let ours = Breaker::new("provider", BreakerPolicy::consecutive(failures).open_for(open_for).probes(1));
+    for (number, succeeds) in calls.iter().enumerate() {
+        let call = ours.admit();
+        prop_assert_eq!(call.is_ok(), theirs.is_call_permitted(), "call {}", number);
+        let Ok(call) = call else { continue };
+        if *succeeds {
+            theirs.on_success();
+            call.record(Outcome::Success);
+        } else {
+            theirs.on_error();
+            call.record(Outcome::Failure);
+        }
+        // Theirs wants time to have passed, however little: it reads the clock of the system.
+        let now = std::time::Instant::now();
+        while std::time::Instant::now() <= now {}
+    }
+    Ok(())
+}
+
+proptest! {
+    /// The same call opens both, and then both refuse; or, open for no time at all, both let one try and believe it.
+    #[test]
+    fn failures_in_a_row_count_as_in_the_crate_failsafe(failures in 1..7u32, calls in vec(any::<bool>(), 1..200)) {
+        alike(failures, Duration::from_hours(1), &calls)?;
+        alike(failures, Duration::ZERO, &calls)?;
     }
 }
