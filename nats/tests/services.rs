@@ -238,16 +238,17 @@ fn later_public(recorded: &Recorded<AccountEvent>) -> Result<Vec<IntegrationEven
     Ok(vec![IntegrationEvent::of(&LaterEvent::Sent { from, to: to.clone(), amount: cents }, to)?])
 }
 
+async fn later_receive(received: Received<LaterEvent>, cx: InboxContext) -> Result<(), HandleError> {
+    let LaterEvent::Sent { from, to, amount } = received.event;
+    assert!(["alice", "unknown"].contains(&&*from));
+    cx.on::<Account>(to).execute(Post { cents: amount }).await?;
+    Ok(())
+}
+
 /// The service that receives, as it is after the change.
 fn later_savings(server: &Server) -> AppBuilder {
-    let receive = async |received: Received<LaterEvent>, cx: InboxContext| -> Result<(), HandleError> {
-        let LaterEvent::Sent { from, to, amount } = received.event;
-        assert!(["alice", "unknown"].contains(&&*from));
-        cx.on::<Account>(to).execute(Post { cents: amount }).await?;
-        Ok(())
-    };
     let inbox = Inbox::named(SAVINGS).from(consumer(&server.url()));
-    App::open(Store::memory()).inbox(inbox.on(move |received, cx| receive(received, cx)).options(hasty_inbox()))
+    App::open(Store::memory()).inbox(inbox.on(later_receive).options(hasty_inbox()))
 }
 
 #[tokio::test]
