@@ -195,7 +195,12 @@ async fn what_services_take_and_answer_is_what_their_documents_say() {
         let client = shop.fleet.client(sample.service);
         let (_, exchanges) = documents.get_mut(sample.service).unwrap();
         let (key, body) = (format!("sample-{number}"), sample.body.as_ref());
-        let said = sample.exchange(client, sample.parameter, body, &key).await;
+        // A view may be a moment behind.
+        let said = until("an answer", async || {
+            let said = sample.exchange(client, sample.parameter, body, &key).await;
+            (sample.method != "get" || said["status"] != 404).then_some(said)
+        })
+        .await;
         assert!((200..300).contains(&said["status"].as_u64().unwrap()), "{said}");
         let well = (said["status"].clone(), said["media"].clone(), said["answer"].clone());
         exchanges.push(said);
@@ -358,9 +363,13 @@ async fn a_working_service_makes_backups_that_are_restored_as_services() {
     let backups = Backups::of(folder.join("orders"));
     let mut number = 7;
     until("a backup with the order", async || {
-        number += 10;
-        shop.place(&order(number, 1, 500)).await;
-        let made = backups.list().unwrap().into_iter().map(Result::unwrap).max_by_key(|backup| backup.number);
+        // Of one customer only so many may wait.
+        if number < 107 {
+            number += 10;
+            shop.place(&order(number, 1, 500)).await;
+        }
+        // Old ones are being removed meanwhile.
+        let made = backups.list().ok()?.into_iter().filter_map(Result::ok).max_by_key(|backup| backup.number);
         made.filter(|backup| backup.head.position.get() >= shipped)
     })
     .await;
