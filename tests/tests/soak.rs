@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tests::{
-    soak::{Options, run},
+    soak::{Growth, Options, Sample, run},
     subjects::in_ram,
 };
 
@@ -22,4 +22,27 @@ async fn nothing_is_lost_and_everybody_sees_everything_in_order() {
     let report = run(&options, |_| {}).await.expect("nothing is wrong");
     assert!(report.kills > 0, "it was killed");
     assert!(report.events >= 16, "each writer has written");
+}
+
+/// Of a process a sample each ten seconds, behind one of a process that was killed.
+fn samples(own_mib: impl Fn(u64) -> u64, minutes: u64) -> Vec<Sample> {
+    let sample = |process, seconds, own_kib| Sample {
+        at: Duration::from_secs(seconds),
+        process,
+        events: 0,
+        resident_kib: 0,
+        own_kib,
+    };
+    let last = (1..=6 * minutes + 1).map(|at| sample(2, at * 10, own_mib(at) * 1024));
+    std::iter::once(sample(1, 0, 4096)).chain(last).collect()
+}
+
+#[test]
+fn what_grows_is_told_from_what_is_warm() {
+    assert!(Growth::of(&samples(|_| 100, 10)).is_none(), "it is too short to say");
+    let warm = Growth::of(&samples(|at| 100.min(10 * at), 15)).expect("it is long enough");
+    assert_eq!(warm, Growth { before_kib: 100 * 1024, after_kib: 100 * 1024 });
+    assert!(warm.is_flat());
+    let grows = Growth::of(&samples(|at| 100 + at, 15)).expect("it is long enough");
+    assert!(!grows.is_flat(), "{grows}");
 }

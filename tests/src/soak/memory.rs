@@ -40,6 +40,9 @@ impl fmt::Display for Sample {
     }
 }
 
+/// How long a process must have been left alone to be judged: what is sent ahead of slow followers takes minutes to fill up.
+const LONG_ENOUGH: Duration = Duration::from_mins(14);
+
 /// How the own memory of the process that ran last grew.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Growth {
@@ -50,16 +53,16 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// Of these samples; `None` if there are too few to say.
+    /// Of these samples; `None` if their time is too short to say.
     #[must_use]
     pub fn of(samples: &[Sample]) -> Option<Self> {
-        let last = samples.last()?.process;
-        let own: Vec<u64> =
-            samples.iter().filter(|sample| sample.process == last).map(|sample| sample.own_kib).collect();
-        let quarter = own.len() / 4;
-        if quarter < 3 {
+        let last = samples.last()?;
+        let alone: Vec<&Sample> = samples.iter().filter(|sample| sample.process == last.process).collect();
+        if last.at.saturating_sub(alone.first()?.at) < LONG_ENOUGH {
             return None;
         }
+        let own: Vec<u64> = alone.iter().map(|sample| sample.own_kib).collect();
+        let quarter = own.len() / 4;
         let (before, after) = (own.get(quarter..2 * quarter)?, own.get(own.len() - quarter..)?);
         Some(Self { before_kib: median(before), after_kib: median(after) })
     }
