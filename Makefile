@@ -2,7 +2,7 @@
 # Everything here is plain cargo underneath, with what the C++ part of the build needs put in the environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-services chaos rebuild test test-all torture soak verify bench peers peer-servers deny fmt tools
+.PHONY: help run run-services chaos rebuild test test-all torture soak mutations fuzz verify bench peers peer-servers deny fmt tools
 
 # RocksDB is fifteen minutes of C++; ccache makes the second build of it one minute. Cargo compiles it again when CC
 # changes, so use either these targets or the same two variables in your shell.
@@ -62,6 +62,16 @@ torture: tools ## the crash tests alone, for hours: kill, fail, cut the power, r
 soak: tools ## one server under 500 clients for half an hour, killed meanwhile, audited at the end; ARGS="--seconds 600"
 	$(CARGO) build --package tests --bin store_server --bin soak
 	target/debug/soak $(ARGS)
+
+mutations: tools ## seeded bugs, one at a time: each must be caught by its test; ARGS="key index" for some of them
+	tools/mutations.sh $(ARGS)
+
+fuzz: export ANNALIST_FUZZ_INPUTS ?= 2000000
+fuzz: export ANNALIST_FUZZ_KEEP ?= 1
+fuzz: export ANNALIST_CASES ?= 4096
+fuzz: tools ## the decoders with millions of damaged inputs, and long command sequences against the model
+	$(CARGO) test --package annalist-store --package annalist-proto --lib fuzz -- --nocapture
+	$(CARGO) test --package tests --no-default-features --test model
 
 verify: tools ## what must hold before a change lands: format, lints, documentation, tests
 	$(CARGO) fmt --all --check

@@ -1,5 +1,7 @@
 //! What goes over the wire comes back as it was.
 
+mod fuzz;
+
 use annalist_core::{
     Append, Appended, Body, ContentType, Cursor, Epoch, EventId, EventType, Expected, Fingerprint, Invalid, Key,
     Metadata, NewEvent, Outcome, Position, Query, QueryItem, Read, RecordedEvent, Snapshot, Statistics, StoreError,
@@ -54,8 +56,7 @@ fn queries() -> Vec<Query> {
     ]
 }
 
-#[test]
-fn appends_come_back_as_they_were() {
+fn appends() -> Vec<Append> {
     let key = Key::new("scope", "id").expect("a valid key");
     let append = Append::new()
         .events(stream("account-1"), Expected::NoStream, [plain(), decorated()])
@@ -65,7 +66,12 @@ fn appends_come_back_as_they_were() {
         .keyed(key, Fingerprint::new([9; 16]), "reply");
     let append = queries().into_iter().fold(append, |append, query| append.unless(query, cursor(3)));
     let append = append.unless(Query::all(), Cursor::START);
-    for append in [append, Append::new()] {
+    vec![append, Append::new()]
+}
+
+#[test]
+fn appends_come_back_as_they_were() {
+    for append in appends() {
         assert_eq!(Append::try_from(wire(&v1::AppendRequest::from(&append))), Ok(append));
     }
 }

@@ -4,6 +4,10 @@
 //! `ARCHITECTURE.md` the way of an append. The modules stand in the order in which data flows; each uses only those
 //! before it.
 
+#[cfg(test)]
+#[path = "../../tests/fuzz/harness.rs"]
+mod fuzz;
+
 mod limits;
 
 mod error;

@@ -79,6 +79,12 @@ pub(crate) const LIST_ROW_EVENTS: usize = 256;
 /// What is kept free on the disk (128 MiB): the queue of appends that were let in, and four memtables that are to become tables.
 pub(crate) const DISK_RESERVE_BYTES: u64 = 128 * 1024 * 1024;
 
+/// How long a write waits for memtables to become tables before the store gives up: longer than any disk takes that still works.
+pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_mins(1);
+
+/// How often it looks whether it may be written: a memtable takes some ten times as long.
+pub(crate) const WRITE_STALL_POLL: Duration = Duration::from_millis(1);
+
 /// Events that are verified at once: some megabytes of memory, and a fraction of a second between two reports.
 pub(crate) const VERIFY_WINDOW_EVENTS: usize = 16 * 1024;
 

@@ -126,8 +126,9 @@ fn open_locked(
                       restore a backup";
         return Err(damaged(Damage { position: Position::ZERO, detail }.into()));
     }
-    let synced = check_wal(&log_dir, &options, indexed)?;
+    let expected = check_wal(&log_dir, &options, indexed)?;
     let log = open_engine(&log_dir, |path| LogDb::open(path, &options))?;
+    let synced = expected.complete(&log).map_err(damaged)?;
     let last_page = log.last_page().map_err(damaged)?;
     let head = last_page.as_ref().map_or(Position::ZERO, Page::last);
     if head < synced {
@@ -191,8 +192,13 @@ pub(crate) fn take_lock(dir: &Path) -> Result<File, OpenError> {
 /// Reads `STORE`, or writes it for a new store: whole or not at all.
 fn identity(dir: &Path) -> Result<StoreFile, OpenError> {
     let path = dir.join("STORE");
-    match fs::read_to_string(&path) {
-        Ok(text) => StoreFile::decode(&text).map_err(|detail| OpenError::NotAStore { dir: dir.to_owned(), detail }),
+    match fs::read(&path) {
+        Ok(bytes) => {
+            let text =
+                String::from_utf8(bytes).map_err(|_| "STORE is not text; restore that file from a backup".to_owned());
+            let decoded = text.and_then(|text| StoreFile::decode(&text));
+            decoded.map_err(|detail| OpenError::NotAStore { dir: dir.to_owned(), detail })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if dir.join(RESTORING).exists() {
                 let detail = "a restore into it was not finished; restore again, into the same folder".to_owned();

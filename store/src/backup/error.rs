@@ -70,6 +70,15 @@ impl BackupError {
         move |source| Self::Io { doing, path, source }
     }
 
+    /// Why a folder could not be made or locked.
+    pub(super) fn of_folder(error: OpenError) -> Self {
+        match error {
+            OpenError::Locked { dir, holder } => Self::Busy { dir, holder },
+            OpenError::Io { doing, path, source } => Self::Io { doing, path, source },
+            other => Self::Open(other),
+        }
+    }
+
     pub(super) fn damaged(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
         Self::Damaged(DamagedFile { path: path.into(), detail: detail.into() })
     }

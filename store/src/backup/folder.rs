@@ -12,7 +12,7 @@ use super::{
     copy::{sum, sync_dir},
 };
 use crate::{
-    error::OpenError,
+    folders,
     format::{MANIFEST_FILE, Manifest},
     progress::Progress,
     recovery,
@@ -45,11 +45,8 @@ impl Folder {
     /// Makes the folder if it is not there, and keeps everybody else out of it.
     pub(super) fn lock_for_writing(&self) -> Result<File, BackupError> {
         fs::create_dir_all(self.shared_files()).map_err(BackupError::io("create", self.shared_files()))?;
-        recovery::take_lock(&self.dir).map_err(|error| match error {
-            OpenError::Locked { dir, holder } => BackupError::Busy { dir, holder },
-            OpenError::Io { doing, path, source } => BackupError::Io { doing, path, source },
-            other => BackupError::Open(other),
-        })
+        folders::sync_names(&self.dir).map_err(BackupError::of_folder)?;
+        recovery::take_lock(&self.dir).map_err(BackupError::of_folder)
     }
 
     /// Keeps out who would change the folder. One that cannot be locked, as on a medium that is read-only, is not changed either.

@@ -72,10 +72,8 @@ impl Backups {
 fn prepare(target: &Path) -> Result<fs::File, BackupError> {
     fs::create_dir_all(target).map_err(BackupError::io("create", target))?;
     check_empty(target)?;
-    let lock = recovery::take_lock(target).map_err(|error| match error {
-        OpenError::Locked { dir, holder } => BackupError::Busy { dir, holder },
-        other => BackupError::Open(other),
-    })?;
+    folders::sync_names(target).map_err(BackupError::of_folder)?;
+    let lock = recovery::take_lock(target).map_err(BackupError::of_folder)?;
     let marker = target.join(RESTORING);
     let text = "a restore into this folder has begun; when it is done this file is gone\n";
     folders::write_whole(target, &marker, text).map_err(BackupError::io("write", &marker))?;

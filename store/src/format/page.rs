@@ -50,7 +50,7 @@ impl PageHeader {
         let format = u16::from_le_bytes(*header.first_chunk::<2>()?);
         let count = u32::from_le_bytes(*header.get(4..)?.first_chunk::<4>()?);
         let first = u64_at(8)?;
-        let last = first.checked_add(u64::from(count.checked_sub(1)?))?;
+        let last = first.checked_add(u64::from(count.checked_sub(1)?)).filter(|last| *last < u64::MAX)?;
         let synced_through = Position::new(u64_at(16)?);
         let known = format == PAGE_FORMAT && first == key.get() && synced_through < key;
         known.then_some(Self { first: key, last: Position::new(last), synced_through })
@@ -118,6 +118,9 @@ impl Page {
         let checksum = u32::from_le_bytes([c0, c1, c2, c3]);
         let sound = is_page_sound(&bytes);
         let count = u32::from_le_bytes([n0, n1, n2, n3]);
+        if first.get().checked_add(u64::from(count)).is_none() {
+            return Err(damage("a page says that it goes beyond the last position that there can be"));
+        }
         Ok(Self { first, count, previous_checksum: u32::from_le_bytes([b0, b1, b2, b3]), checksum, sound, bytes })
     }
 

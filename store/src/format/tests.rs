@@ -1,5 +1,7 @@
 //! Pages and rows come back as they were written; damaged ones are errors and never other events.
 
+mod fuzz;
+
 use annalist_core::{
     Append, Epoch, EventId, EventType, Expected, Fingerprint, Key, NewEvent, Position, RecordedEvent, StreamId, Tag,
     Timestamp, Version,
@@ -201,24 +203,31 @@ fn a_cursor_of_an_earlier_epoch_is_good_as_far_as_nothing_it_has_seen_was_lost()
     assert_eq!(twice.locate(&annalist_core::Cursor::START, &head), Some(Position::ZERO));
 }
 
-#[test]
-fn a_manifest_comes_back_and_names_nothing_outside_its_folder() {
-    let file = |name: &str, path: &str| BackedUpFile {
+fn backed_up(name: &str, path: &str) -> BackedUpFile {
+    BackedUpFile {
         name: name.to_owned(),
         path: path.to_owned(),
         bytes: 12,
         crc32: 0xab,
         modified_nanos: 1_700_000_000_000_000_001,
-    };
+    }
+}
+
+fn manifest() -> Manifest {
     let identity = store_file().restored(Epoch::new(7), Position::new(9));
-    let files = vec![file("000012.sst", "files/000012-000000ab.sst"), file("CURRENT", "000003/CURRENT")];
+    let files = vec![backed_up("000012.sst", "files/000012-000000ab.sst"), backed_up("CURRENT", "000003/CURRENT")];
     let (time, position) = (Timestamp::from_micros(5), Position::new(11));
-    let manifest = Manifest { number: 3, time, identity, position, checksum: 0xfe, added_bytes: 24, files };
+    Manifest { number: 3, time, identity, position, checksum: 0xfe, added_bytes: 24, files }
+}
+
+#[test]
+fn a_manifest_comes_back_and_names_nothing_outside_its_folder() {
+    let manifest = manifest();
     let text = manifest.encode();
     assert_eq!(Manifest::decode(&text), Ok(manifest.clone()));
     assert!(Manifest::decode(&text.replace("position 11", "position 12")).is_err(), "the checksum notices a change");
     for (name, path) in [("../x", "files/x"), ("x", "../files/x"), ("x", "/x"), ("", "x"), ("a/b", "x")] {
-        let bad = Manifest { files: vec![file(name, path)], ..manifest.clone() };
+        let bad = Manifest { files: vec![backed_up(name, path)], ..manifest.clone() };
         assert!(Manifest::decode(&bad.encode()).is_err(), "{name} {path}");
     }
 }

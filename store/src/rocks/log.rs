@@ -4,20 +4,30 @@ use std::{
     ops::Deref,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
 };
 
 use annalist_core::{Direction, Position};
 use bytes::Bytes;
-use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{
+    ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, FlushOptions, IteratorMode, ReadOptions, WriteBatch,
+};
 
 use super::{Condition, ReadError, Tier, occupied, options};
 use crate::{
     format::{Damage, Page},
+    limits,
     options::{Durability, StoreOptions},
 };
 
 pub(super) const PAGES: &str = "pages";
 pub(super) const STATE: &str = "state";
+
+/// How often something failed that RocksDB does in the background.
+const BACKGROUND_ERRORS: &str = "rocksdb.background-errors";
+/// What RocksDB says to a write that would have to wait; if it says something else, waiting would be in vain.
+const STALLED: &str = "Write stall";
 
 pub(crate) struct LogDb {
     pub(super) db: DB,
@@ -74,11 +84,49 @@ impl LogDb {
     pub(crate) fn write(&self, pages: &[Page]) -> Result<(), ReadError> {
         let family = self.family(PAGES)?;
         let bytes: usize = pages.iter().map(|page| page.byte_count() + 32).sum();
-        let mut batch = WriteBatch::with_capacity_bytes(bytes + 32);
-        for page in pages {
-            batch.put_cf(family, page.first().get().to_be_bytes(), page.bytes());
+        self.write_batch(self.durability, || {
+            let mut batch = WriteBatch::with_capacity_bytes(bytes + 32);
+            for page in pages {
+                batch.put_cf(family, page.first().get().to_be_bytes(), page.bytes());
+            }
+            batch
+        })
+    }
+
+    /// Writes a batch. While too much waits to be put into tables it is the store that waits, not RocksDB: a write that waits inside
+    /// RocksDB (11.8) keeps it from ever recovering from a full disk (ADR 50).
+    fn write_batch(&self, durability: Durability, batch: impl Fn() -> WriteBatch) -> Result<(), ReadError> {
+        let options = options::write(durability);
+        let (mut failures, mut waited) = (None, Duration::ZERO);
+        loop {
+            let error = match self.db.write_opt(batch(), &options) {
+                Err(error) if error.kind() == ErrorKind::Incomplete => error,
+                written => return Ok(written.inspect_err(|_| self.failed())?),
+            };
+            let now = self.db.property_int_value(BACKGROUND_ERRORS)?.unwrap_or_default();
+            let fails = now > *failures.get_or_insert(now) || !error.as_ref().contains(STALLED);
+            if fails || waited >= limits::WRITE_STALL_MAX {
+                self.failed();
+                return Err(ReadError::Poisoned(format!("too much waits to be put into tables: {error}")));
+            }
+            thread::sleep(limits::WRITE_STALL_POLL);
+            waited += limits::WRITE_STALL_POLL;
         }
-        Ok(self.db.write_opt(batch, &options::write(self.durability)).inspect_err(|_| self.failed())?)
+    }
+
+    /// The number of the next entry of a batch.
+    pub(super) fn next_sequence(&self) -> u64 {
+        self.db.latest_sequence_number() + 1
+    }
+
+    /// Writes a batch as the write-ahead log had it; [`Self::sync`] makes it durable.
+    pub(super) fn write_again(&self, batch: &[u8]) -> Result<(), ReadError> {
+        self.write_batch(Durability::ProcessCrash, || WriteBatch::from_data(batch))
+    }
+
+    /// Makes everything durable that was written.
+    pub(super) fn sync(&self) -> Result<(), ReadError> {
+        Ok(self.db.flush_wal(true).inspect_err(|_| self.failed())?)
     }
 
     fn failed(&self) {
@@ -248,8 +296,12 @@ impl LogDb {
 
     /// Replaces a consumer's note, as durably as the log.
     pub(crate) fn put_note(&self, name: &str, note: &[u8]) -> Result<(), ReadError> {
-        let written = self.db.put_cf_opt(self.family(STATE)?, name, note, &options::write(self.durability));
-        Ok(written.inspect_err(|_| self.failed())?)
+        let family = self.family(STATE)?;
+        self.write_batch(self.durability, || {
+            let mut batch = WriteBatch::default();
+            batch.put_cf(family, name, note);
+            batch
+        })
     }
 }
 

@@ -13,17 +13,25 @@ use crate::{
     error::OpenError,
     format::{Damage, Page},
     options::StoreOptions,
-    wal::{self, Place, Scan},
+    wal::{Files, Place, Scan},
 };
+
+/// What opening must bring back.
+pub(crate) struct Expected {
+    /// Up to where the log must reach.
+    synced: Position,
+    /// The number behind the last batch, if nothing is missing before it: RocksDB reads the same files and must come as far.
+    next_sequence: Option<u64>,
+    files: Files,
+}
 
 /// Reads the write-ahead log of the log in `dir`. `indexed` is known from elsewhere to have been durable.
 ///
-/// Returns up to where the log must reach once it is open.
-///
 /// # Errors
 /// [`OpenError::Damaged`] if events that were synced would be missing.
-pub(crate) fn check_wal(dir: &Path, settings: &StoreOptions, indexed: Position) -> Result<Position, OpenError> {
-    let scan = wal::scan(dir).map_err(OpenError::io("read the write-ahead log in", dir))?;
+pub(crate) fn check_wal(dir: &Path, settings: &StoreOptions, indexed: Position) -> Result<Expected, OpenError> {
+    let files = Files::open(dir).map_err(OpenError::io("open the write-ahead log in", dir))?;
+    let scan = files.scan().map_err(OpenError::io("read the write-ahead log in", dir))?;
     tracing::debug!(files = scan.files, bytes = scan.bytes, synced = scan.synced.get(), "read the write-ahead log");
     if let Some(place) = &scan.stalls {
         // Nor can RocksDB be asked.
@@ -32,19 +40,40 @@ pub(crate) fn check_wal(dir: &Path, settings: &StoreOptions, indexed: Position) 
     let synced = if scan.last > Position::ZERO { scan.synced.max(indexed) } else { scan.synced };
     // Where a log ends early and whole, only the index knows better.
     let early = (synced > scan.last).then_some(Place { file: 0, offset: 0 });
-    if let Some(place) = scan.doubt.clone().or(early) {
-        let recovered = ask(dir, settings, &scan, &place)?;
-        if recovered < synced {
-            let why = format!("events up to position {synced} had been synced");
-            return Err(lost(recovered.next(), &place, &why));
-        }
-        tracing::warn!(
-            file = place.file,
-            offset = place.offset,
-            "bytes of the write-ahead log cannot be read; none were synced that are not in the tables"
-        );
+    let Some(place) = scan.doubt.clone().or(early) else {
+        return Ok(Expected { synced, next_sequence: scan.next_sequence, files });
+    };
+    let recovered = ask(dir, settings, &scan, &place)?;
+    if recovered < synced {
+        let why = format!("events up to position {synced} had been synced");
+        return Err(lost(recovered.next(), &place, &why));
     }
-    Ok(synced)
+    tracing::warn!(
+        file = place.file,
+        offset = place.offset,
+        "bytes of the write-ahead log cannot be read; none were synced that are not in the tables"
+    );
+    Ok(Expected { synced, next_sequence: None, files })
+}
+
+impl Expected {
+    /// Writes again what stands in the write-ahead log and RocksDB did not recover, because a read gave it a wrong bit that is
+    /// not on the disk: it takes that for the end of the log, and has removed the files by now (ADR 46). Returns up to where the
+    /// log must reach.
+    pub(crate) fn complete(self, log: &LogDb) -> Result<Position, ReadError> {
+        let recovered = log.next_sequence();
+        let Some(expected) = self.next_sequence.filter(|expected| *expected > recovered) else {
+            return Ok(self.synced);
+        };
+        tracing::warn!(recovered, expected, "RocksDB misread the write-ahead log: what it left out is written again");
+        let end = self.files.batches_from(recovered, |batch| log.write_again(batch))?;
+        if end < expected {
+            let detail = "RocksDB misread the write-ahead log, and what it left out cannot be read any more";
+            return Err(Damage { position: self.synced.next(), detail }.into());
+        }
+        log.sync()?;
+        Ok(self.synced)
+    }
 }
 
 /// The last position that RocksDB recovers, and that no page before it is missing.

@@ -14,7 +14,7 @@ mod tests;
 
 use std::{
     fs::{self, File},
-    io::{self, BufReader, Read},
+    io::{self, BufReader, Read, Seek as _},
     path::Path,
 };
 
@@ -48,7 +48,7 @@ pub(crate) struct Scan {
     pub(crate) files: usize,
     pub(crate) bytes: u64,
     /// The number that the next record must have.
-    next_sequence: Option<u64>,
+    pub(crate) next_sequence: Option<u64>,
     /// The first file that has bytes, but no record of its own.
     blank: Option<Place>,
 }
@@ -62,15 +62,52 @@ pub(crate) struct Place {
     pub(crate) offset: u64,
 }
 
-/// Reads all files of the log in a folder. A folder that is not there has none.
-pub(crate) fn scan(dir: &Path) -> io::Result<Scan> {
-    let mut scan = Scan::default();
-    for number in log_files(dir)? {
-        let file = File::open(dir.join(format!("{number:06}.log")))?;
-        scan.bytes += file.metadata()?.len();
-        scan.read(BufReader::with_capacity(READ_BYTES, file), number)?;
+/// The files of a log, held open: RocksDB removes their names once it has put into tables what it recovered, and what it did not
+/// recover can still be read here.
+#[derive(Debug)]
+pub(crate) struct Files(Vec<(u64, File)>);
+
+impl Files {
+    /// Opens all files of the log in a folder. A folder that is not there has none.
+    pub(crate) fn open(dir: &Path) -> io::Result<Self> {
+        let open = |number| Ok((number, File::open(dir.join(format!("{number:06}.log")))?));
+        Ok(Self(log_files(dir)?.into_iter().map(open).collect::<io::Result<_>>()?))
     }
-    Ok(scan)
+
+    /// Reads all of them.
+    pub(crate) fn scan(&self) -> io::Result<Scan> {
+        let mut scan = Scan::default();
+        for (number, file) in &self.0 {
+            scan.bytes += file.metadata()?.len();
+            scan.read(from_the_beginning(file)?, *number)?;
+        }
+        Ok(scan)
+    }
+
+    /// Shows every batch from the one of this number on. Returns the number behind the last one.
+    pub(crate) fn batches_from<E: From<io::Error>>(
+        &self,
+        sequence: u64,
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let mut next = sequence;
+        for (number, file) in &self.0 {
+            let mut reader = Reader::new(from_the_beginning(file)?, *number);
+            while let Some(entry) = reader.next()? {
+                let batch = Batch::decode(reader.record()).filter(|_| entry == Entry::Whole);
+                if let Some(batch) = batch.filter(|batch| batch.sequence == next) {
+                    each(reader.record())?;
+                    next = batch.next_sequence;
+                }
+            }
+        }
+        Ok(next)
+    }
+}
+
+fn from_the_beginning(mut file: &File) -> io::Result<BufReader<&File>> {
+    file.rewind()?;
+    Ok(BufReader::with_capacity(READ_BYTES, file))
 }
 
 /// The numbers of the log's files, in the order in which they were written.

@@ -1,5 +1,7 @@
 //! The reader against files written here: as RocksDB writes them, cut, overwritten, damaged, and random bytes.
 
+mod fuzz;
+
 use annalist_core::Position;
 use proptest::prelude::*;
 

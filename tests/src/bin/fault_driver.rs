@@ -1,12 +1,13 @@
 //! A process that is there to meet faults: it does everything that a store does to the disk, and says on standard output
 //! what it was told, a line each. `tests/src/faults/life.rs` starts it and reads the lines.
 //!
-//! `fault_driver <root> <life> <seed> <numbers> [look] [cut]` works on the store in `<root>/store` and the view in `<root>/view`.
+//! `fault_driver <root> <life> <seed> <numbers> [look] [cut]` works on the store in `<root>/store`, the view in `<root>/view`, and backups.
 //! With `look` it first reads everything and compares it with what it must be; with `cut` it lets the power go at the end.
 
 use std::{
     collections::HashMap,
     io::Write as _,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{
@@ -19,12 +20,15 @@ use annalist_core::{
     Append, AppendError, Checkpoints, Cursor, EventId, EventStore as _, EventType, Expected, Fingerprint, Key,
     NewEvent, Position, Query, Read, Snapshot, Snapshots, StoreError, StreamId, Tag, Version,
 };
-use annalist_store::{KeyValue, KeyValueBatch, Store};
-use tests::faults::{Id, Kind, Random, options, payload, whose};
+use annalist_store::{BackupOptions, Backups, KeyValue, KeyValueBatch, RestoreOptions, Store};
+use tests::faults::{BACKUPS, Id, Kind, RESTORED, Random, options, payload, whose};
 use tokio::sync::Mutex;
 
 const TASKS: u64 = 4;
 const AFTER_REOPENING: u64 = 25;
+/// What a seed is mixed with to say whether a life makes a backup, and restores one.
+const BACK_UP: u64 = 0xb;
+const RESTORE: u64 = 0xe;
 
 fn say(line: &str) {
     // One write per line: a line that the parent reads whole was said before the end.
@@ -181,6 +185,30 @@ impl Life {
         self.root.join("store")
     }
 
+    /// Whether the seed has chosen this, as it does in a third of the lives.
+    const fn does(&self, what: u64) -> bool {
+        Random::new(self.seed ^ what).below(3) == 0
+    }
+
+    /// Makes a store of the last backup.
+    fn restore(&self) -> Result<(), Stopped> {
+        let backups = Backups::of(self.root.join(BACKUPS));
+        if backups.list().map_err(|error| stopped("to list backups", &error))?.is_empty() {
+            return Ok(());
+        }
+        let dir = self.root.join(RESTORED);
+        if dir.join("STORE").exists() {
+            say("discarding");
+            discard(&self.root, &dir).map_err(|error| stopped("to discard", &error))?;
+        }
+        let mut settings = RestoreOptions::default();
+        settings.store = options(self.seed);
+        let restored = tokio::task::block_in_place(|| backups.restore(None, dir, settings, |_| {}));
+        let restored = restored.map_err(|error| stopped("to restore", &error))?;
+        say(&format!("restored {}", restored.head.position));
+        Ok(())
+    }
+
     fn open(&self) -> Result<Store, Stopped> {
         Store::open_with(self.store_dir(), options(self.seed)).map_err(|error| {
             say(&format!("failed to open: {error:?}"));
@@ -206,6 +234,9 @@ impl Life {
         });
         let tasks: Vec<_> =
             (0..).zip(own).map(|(task, own)| tokio::spawn(Arc::clone(&driver).work(own, task))).collect();
+        if self.does(BACK_UP) {
+            back_up(&store, self.root.join(BACKUPS)).await;
+        }
         let mut ended = Vec::new();
         for task in tasks {
             ended.push(task.await.map_err(|error| stopped("a task", &error))?);
@@ -240,12 +271,37 @@ impl Life {
             })?;
             say("rebuilt");
         }
+        if self.does(RESTORE) {
+            self.restore()?;
+        }
         if ending < 9 {
             let (store, _) = self.work(&view, (numbers, numbers + AFTER_REOPENING), own).await?;
             close(&store).await?;
         }
         view.close().map_err(|error| stopped("the view", &error))
     }
+}
+
+/// Makes a backup while the tasks go on.
+async fn back_up(store: &Store, dir: PathBuf) {
+    say("backing-up");
+    let mut options = BackupOptions::default();
+    options.keep = NonZeroUsize::new(2);
+    match store.backup(dir, options, |_| {}).await {
+        Ok(backup) => say(&format!("backup {} {}", backup.number, backup.head.position)),
+        Err(error) => say(&format!("failed to back up: {error:?}")),
+    }
+}
+
+/// Removes a restored store, so that no part of it is taken for one.
+fn discard(root: &Path, dir: &Path) -> std::io::Result<()> {
+    let trash = root.join("trash");
+    if trash.exists() {
+        std::fs::remove_dir_all(&trash)?;
+    }
+    std::fs::rename(dir, &trash)?;
+    std::fs::File::open(root)?.sync_all()?;
+    std::fs::remove_dir_all(&trash)
 }
 
 async fn close(store: &Store) -> Result<(), Stopped> {

@@ -12,7 +12,7 @@ use annalist_core::{
 };
 use annalist_store::{KeyValue, OpenError, Store};
 
-use super::{Id, Kind, content::whose, options};
+use super::{Id, Kind, backups, content::whose, options};
 
 /// What the lives of a store were told.
 #[derive(Debug, Default)]
@@ -27,13 +27,19 @@ pub struct Ledger {
     pub notes: HashMap<String, Id>,
     /// Where the log ended at the last audit.
     pub head: u64,
+    /// Backups that were made: their number, where they end, and the last position that was acknowledged before they were begun.
+    pub backups: Vec<(u64, u64, u64)>,
+    /// That last position, of a backup that has been begun.
+    pub before_backup: u64,
+    /// Where a store ends that was restored.
+    pub restored: Option<u64>,
 }
 
-fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
+pub(super) fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(problem()) }
 }
 
-fn failed(what: &str) -> impl FnOnce(StoreError) -> String {
+pub(super) fn failed(what: &str) -> impl FnOnce(StoreError) -> String {
     move |error| format!("{what}: {error:?}")
 }
 
@@ -55,12 +61,13 @@ pub async fn audit(root: &Path, ledger: &mut Ledger, seed: u64) -> Result<(), St
     streams(&store, &events).await?;
     notes(&store, ledger, head).await?;
     view(&root.join("view"), &events)?;
+    backups::audit(root, ledger, &events, seed).await?;
     let verified = store.verify(Position::ZERO, |_| ControlFlow::Continue(())).await.map_err(failed("verifying"))?;
     ensure(verified.is_sound() && verified.is_complete(), || format!("verifying: {verified:?}"))?;
     store.close().await.map_err(failed("closing"))
 }
 
-async fn collect(store: &Store, read: Read) -> Result<Vec<RecordedEvent>, String> {
+pub(super) async fn collect(store: &Store, read: Read) -> Result<Vec<RecordedEvent>, String> {
     let mut read = store.read(read).await.map_err(failed("a read"))?;
     let mut events = Vec::new();
     loop {

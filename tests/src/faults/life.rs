@@ -160,6 +160,9 @@ impl Ledger {
             self.notes.insert(name, id);
             return Ok(true);
         }
+        if self.note_backup(kind, &mut words)? {
+            return Ok(true);
+        }
         if !matches!(kind, "ack" | "unknown" | "refused") {
             return Ok(false);
         }
@@ -177,6 +180,19 @@ impl Ledger {
             }
             "unknown" => _ = self.unknown.insert(id),
             _ => _ = self.refused.insert(id),
+        }
+        Ok(true)
+    }
+
+    /// Notes what was said of backups and of what was restored.
+    fn note_backup<'a>(&mut self, kind: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<bool, String> {
+        let mut number = || words.next().and_then(|word| word.parse::<u64>().ok()).ok_or("not a number".to_owned());
+        match kind {
+            "backing-up" => self.before_backup = self.acked.values().map(|(_, last)| *last).max().unwrap_or_default(),
+            "backup" => self.backups.push((number()?, number()?, self.before_backup)),
+            "restored" => self.restored = Some(number()?),
+            "discarding" => self.restored = None,
+            _ => return Ok(false),
         }
         Ok(true)
     }

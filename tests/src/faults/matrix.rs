@@ -12,7 +12,7 @@ use super::{Fault, Ledger, Life, Plan, Random, Shim, Surroundings, audit};
 const LIVES_MAX: u64 = 12;
 
 /// Which calls, and which files, a life aims at: whatever changes something half of the time.
-const AIMS: [(&str, &str); 20] = [
+const AIMS: [(&str, &str); 23] = [
     ("write", ".log"),
     ("sync", ".log"),
     ("create", ".log"),
@@ -33,6 +33,9 @@ const AIMS: [(&str, &str); 20] = [
     ("write,sync,create,rename", "STORE"),
     ("write,sync,create,rename,unlink", "view/"),
     ("sync,syncdir", ""),
+    ("write,sync,create,rename,link,mkdir,syncdir", "backup"),
+    ("unlink", "backup"),
+    ("write,sync,create,rename,mkdir,syncdir,unlink", "restored"),
 ];
 
 /// One store after another, each from a seed of its own.
@@ -121,8 +124,8 @@ impl Matrix {
         ]);
         let (mut on, mut matching) = if random.below(2) == 0 { ("", "") } else { random.of(&AIMS) };
         if fault == Fault::Flip {
-            // Not of a MANIFEST, nor of the log's write-ahead log: what RocksDB alone misreads there is beyond the store.
-            (on, matching) = ("read", random.of(&[".sst", "index/0", "view/0", "STORE"]));
+            // Not of a MANIFEST: what RocksDB alone misreads there is beyond the store.
+            (on, matching) = ("read", random.of(&[".sst", ".log", "log/0", "index/0", "view/0", "STORE"]));
         } else if matches!(fault, Fault::Eio | Fault::Enospc) && random.below(8) == 0 {
             (on, matching) = ("open", "");
         }

@@ -2,12 +2,14 @@
 //! [`Plan`] says, or takes the power away with everything that was not synced (`disk.c`, `shim.c`).
 
 mod audit;
+mod backups;
 mod content;
 mod life;
 mod matrix;
 mod plan;
 
 pub use audit::{Ledger, audit};
+pub use backups::{BACKUPS, RESTORED};
 pub use content::{Id, Kind, options, payload, whose};
 pub use life::{Ended, Life, Surroundings};
 pub use matrix::{Matrix, Tally};

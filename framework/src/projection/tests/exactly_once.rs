@@ -1,8 +1,71 @@
 //! Every event is applied exactly once, whenever the service ends.
 
-use annalist_core::EventType;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use annalist_core::{Cursor, EventType, Position, StoreError};
 
 use super::bank::{Balances, PATIENCE, TOTALS, World, movements, sum};
+use crate::projection::{
+    embedded::Embedded,
+    key_value::{Batch, KeyValueStore, MemoryKeyValue, Rows},
+};
+
+/// A key-value store whose process dies behind some number of writes.
+struct Mortal {
+    map: MemoryKeyValue,
+    writes_left: AtomicU64,
+}
+
+impl KeyValueStore for Mortal {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.map.get(key)
+    }
+
+    fn read(&self, reading: &mut dyn FnMut(&dyn Rows)) -> Result<(), StoreError> {
+        self.map.read(reading)
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let lives = self.writes_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        lives.map_err(|_| StoreError::Closed)?;
+        self.map.write(batch)
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        self.map.close()
+    }
+}
+
+fn apply_five(views: Arc<dyn KeyValueStore>) -> Result<(), StoreError> {
+    let model = Embedded::open_now(views, "balances", 1)?;
+    for position in 1..=5 {
+        let mut tx = model.begin_now()?.0;
+        tx.update(&TOTALS, &(), |totals| totals.0 += 1).unwrap();
+        Embedded::commit_now(tx, Cursor::START.at(Position::new(position)))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn rows_and_cursor_belong_together_wherever_the_process_dies() {
+    let mut died = 0;
+    for writes in 0_u64.. {
+        let map = MemoryKeyValue::new();
+        let ended = apply_five(Arc::new(Mortal { map: map.clone(), writes_left: AtomicU64::new(writes) }));
+        let model = Embedded::open_now(Arc::new(map), "balances", 1).unwrap();
+        let cursor = model.cursor_now().unwrap();
+        let totals = model.begin_now().unwrap().0.get(&TOTALS, &()).unwrap().unwrap_or_default();
+        assert_eq!(totals.0, cursor.position.get(), "dead behind {writes} writes");
+        if ended.is_ok() {
+            break;
+        }
+        died += 1;
+    }
+    assert!(died >= 5, "it dies behind every commit");
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_event_is_applied_once_though_the_service_is_dropped_midway() {
@@ -10,7 +73,7 @@ async fn each_event_is_applied_once_though_the_service_is_dropped_midway() {
     let mut last = world.record(movements(1000)).await;
     for stop_at in [1, 100, 350, 600, 990] {
         let projections = world.start(Balances).await;
-        let seen = last.at(annalist_core::Position::new(stop_at));
+        let seen = last.at(Position::new(stop_at));
         projections.reached::<Balances>(seen, PATIENCE).await.unwrap();
         // Dropped without a shutdown: the transaction at hand is rolled back, or comes through behind our back.
         drop(projections);
@@ -24,9 +87,6 @@ async fn each_event_is_applied_once_though_the_service_is_dropped_midway() {
 
 #[tokio::test]
 async fn a_transaction_that_comes_through_late_is_not_applied_on_top() {
-    use crate::projection::{embedded::Embedded, key_value::KeyValueStore};
-    use std::sync::Arc;
-
     let world = World::new();
     let views: Arc<dyn KeyValueStore> = Arc::clone(&world.views);
     let model = Embedded::open_now(views, "balances", 1).unwrap();
