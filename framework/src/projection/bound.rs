@@ -289,15 +289,18 @@ impl<P: Projection> Instance for Bound<P> {
         Ok(!applied)
     }
 
-    async fn note(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure> {
-        let (mut tx, _) = self.model.begin().await?;
+    // What people do about parked events leaves the cursor where the transaction finds it: one that was dropped by a runner before
+    // may have moved it since it was last looked at, and events would be applied twice.
+
+    async fn note(&self, parked: &Parked) -> Result<(), Failure> {
+        let (mut tx, at) = self.model.begin().await?;
         P::Model::park(&mut tx, parked).await?;
-        P::Model::commit(tx, cursor).await.map_err(Failure::from)
+        P::Model::commit(tx, at).await.map_err(Failure::from)
     }
 
     async fn unpark(&self, key: &str, events: &[RecordedEvent], cursor: Cursor) -> Result<(), Failure> {
         let Some(first) = events.first() else { return Ok(()) };
-        let (mut tx, _) = self.model.begin().await?;
+        let (mut tx, at) = self.model.begin().await?;
         // As in `begin`: another transaction may have applied them.
         let parked = self.model.parked(Some((key, first.position.previous())), events.len()).await;
         let parked = parked?;
@@ -309,15 +312,15 @@ impl<P: Projection> Instance for Bound<P> {
         for event in events {
             P::Model::unpark(&mut tx, key, event.position).await?;
         }
-        P::Model::commit(tx, cursor).await.map_err(Failure::from)
+        P::Model::commit(tx, at).await.map_err(Failure::from)
     }
 
-    async fn forget(&self, key: &str, positions: &[Position], cursor: Cursor) -> Result<(), Failure> {
-        let (mut tx, _) = self.model.begin().await?;
+    async fn forget(&self, key: &str, positions: &[Position]) -> Result<(), Failure> {
+        let (mut tx, at) = self.model.begin().await?;
         for position in positions {
             P::Model::unpark(&mut tx, key, *position).await?;
         }
-        P::Model::commit(tx, cursor).await.map_err(Failure::from)
+        P::Model::commit(tx, at).await.map_err(Failure::from)
     }
 
     async fn parked(&self, after: Option<(&str, Position)>, limit: usize) -> Result<Vec<Parked>, ModelError> {

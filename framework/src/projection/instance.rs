@@ -33,13 +33,13 @@ pub(super) trait Instance: Send + Sync {
     async fn park(&self, parked: &Parked, cursor: Cursor) -> Result<bool, Failure>;
 
     /// Replaces the note of an event that is parked, and leaves the cursor alone.
-    async fn note(&self, parked: &Parked, cursor: Cursor) -> Result<(), Failure>;
+    async fn note(&self, parked: &Parked) -> Result<(), Failure>;
 
     /// Applies parked events of a key in one transaction, which also removes their notes and leaves the cursor alone.
     async fn unpark(&self, key: &str, events: &[RecordedEvent], cursor: Cursor) -> Result<(), Failure>;
 
     /// Removes the notes of parked events of a key, in one transaction that leaves the cursor alone.
-    async fn forget(&self, key: &str, positions: &[Position], cursor: Cursor) -> Result<(), Failure>;
+    async fn forget(&self, key: &str, positions: &[Position]) -> Result<(), Failure>;
 
     async fn parked(&self, after: Option<(&str, Position)>, limit: usize) -> Result<Vec<Parked>, ModelError>;
 

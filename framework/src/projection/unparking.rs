@@ -105,21 +105,21 @@ impl Unparking<'_> {
                         (rest, count) = (behind, behind.len());
                     }
                     Err(Failure { at: Some((index, _)), .. }) if index > 0 => count = index,
-                    Err(failure) => return Err(self.failed(&page, applied, cursor, failure).await),
+                    Err(failure) => return Err(self.failed(&page, applied, failure).await),
                 }
             }
         }
     }
 
     /// Notes that an event failed again.
-    async fn failed(&mut self, page: &[Parked], applied: u64, cursor: Cursor, failure: Failure) -> ParkedError {
+    async fn failed(&mut self, page: &[Parked], applied: u64, failure: Failure) -> ParkedError {
         let Failure { at, error, fault, .. } = failure;
         let event = at.and_then(|(_, position)| page.iter().find(|parked| parked.position == position));
         let failed = match event.filter(|_| fault == Fault::Event) {
             Some(Parked { key, position, attempts, .. }) => {
                 let (key, position, attempts) = (key.clone(), *position, attempts.saturating_add(1));
                 let note = Parked { key: key.clone(), position, error: Some(error.clone()), attempts, time: self.now };
-                if let Err(Failure { error, .. }) = self.instance.note(&note, cursor).await {
+                if let Err(Failure { error, .. }) = self.instance.note(&note).await {
                     tracing::warn!(projection = self.name, key, error, "that an event failed again was not noted");
                 }
                 ParkedError::Failed { key, applied, position, error }
@@ -132,7 +132,7 @@ impl Unparking<'_> {
 
     /// Removes the notes of a key's parked events up to a position; tells how many.
     async fn discard(&mut self, key: &str, through: Position) -> Result<u64, ParkedError> {
-        let cursor = self.cursor().await?;
+        self.cursor().await?;
         let mut discarded = 0;
         loop {
             let page = self.of_key(key, through).await?;
@@ -140,7 +140,7 @@ impl Unparking<'_> {
                 return self.done(key, discarded).await;
             }
             let positions: Vec<_> = page.iter().map(|parked| parked.position).collect();
-            let forgotten = self.instance.forget(key, &positions, cursor).await;
+            let forgotten = self.instance.forget(key, &positions).await;
             forgotten.map_err(|failure| self.out_of_reach(failure.error))?;
             for Parked { position, error, attempts, .. } in &page {
                 tracing::warn!(projection = self.name, key, %position, error, attempts, "a parked event is discarded");
