@@ -1,6 +1,7 @@
 //! The stores of this repository as subjects of tests.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -128,5 +129,21 @@ impl Reopens for OnDisk {
             std::fs::remove_dir_all(self.path().join("index")).expect("the index can be deleted");
         }
         self.store = open(self.path(), &self.options);
+    }
+}
+
+/// Copies a folder with everything in it.
+///
+/// # Panics
+/// If that cannot be done.
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder can be made");
+    for entry in fs::read_dir(from).expect("it can be listed").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a file can be copied");
+        }
     }
 }

@@ -18,7 +18,10 @@ use annalist_core::{
 use annalist_store::{
     BackupError, BackupOptions, Backups, KeyValue, KeyValueBatch, OpenError, RestoreOptions, Store, StoreOptions,
 };
-use tests::{faults::Random, subjects::in_ram};
+use tests::{
+    faults::Random,
+    subjects::{copy_folder, in_ram},
+};
 
 /// Bits that are tried in each class of bytes of each file.
 const TRIES: usize = 1;
@@ -239,18 +242,6 @@ async fn read(store: &Store, read: Read) -> Result<Vec<RecordedEvent>, StoreErro
 
 async fn read_all(store: &Store) -> Result<Vec<RecordedEvent>, StoreError> {
     read(store, Read::all(Position::ZERO)).await
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder can be made");
-    for entry in fs::read_dir(from).expect("it can be listed").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a file can be copied");
-        }
-    }
 }
 
 /// All files below a folder, but those that only say something to people or to the lock.

@@ -7,6 +7,7 @@ use annalist_core::{
     Append, EventId, EventStore as _, EventType, Expected, NewEvent, Position, Query, Read, StreamId, Tag,
 };
 use annalist_store::{Store, StoreOptions};
+use tests::subjects::copy_folder;
 
 fn open(dir: &Path) -> Store {
     let mut options = StoreOptions::default();
@@ -24,18 +25,6 @@ async fn record(dir: &Path, tag: &str, count: u64) {
         store.append(Append::new().events(stream, Expected::Any, [event])).await.expect("it is recorded");
     }
     store.close().await.expect("it closes");
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder can be made");
-    for entry in fs::read_dir(from).expect("it can be listed").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a file can be copied");
-        }
-    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use annalist_core::{
 };
 use annalist_store::{OpenError, Store, StoreOptions};
 use tempfile::TempDir;
+use tests::subjects::copy_folder;
 
 /// Small files, so that the log goes through several.
 const RECYCLING: &str = r#"{"memtable_bytes": 262144, "index_chunk_events": 500}"#;
@@ -113,18 +114,6 @@ enum Outcome {
     Opened(u64),
     /// It said that the log is damaged, and had everything once it was repaired.
     Refused,
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder can be made");
-    for entry in fs::read_dir(from).expect("it can be listed").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a file can be copied");
-        }
-    }
 }
 
 /// Reads everything, appends one more, and returns how many events there were.

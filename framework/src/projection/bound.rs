@@ -289,9 +289,8 @@ impl<P: Projection> Instance for Bound<P> {
         Ok(!applied)
     }
 
-    // What people do about parked events leaves the cursor where the transaction finds it: one that was dropped by a runner before
-    // may have moved it since it was last looked at, and events would be applied twice.
-
+    // What people do about parked events, from here on, leaves the cursor where the transaction finds it: one that a runner before
+    // has dropped may have moved it since it was last looked at, and events would be applied twice.
     async fn note(&self, parked: &Parked) -> Result<(), Failure> {
         let (mut tx, at) = self.model.begin().await?;
         P::Model::park(&mut tx, parked).await?;

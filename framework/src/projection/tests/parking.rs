@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use annalist_core::{Cursor, EventType, Position, StoreError};
+use annalist_core::{Cursor, EventType, Position, Read, RecordedEvent, StoreError};
 use proptest::prelude::*;
 
 use super::bank::{AccountEvent, BALANCES, PATIENCE, TOTALS, World, count, movements, state_when, sum};
@@ -13,7 +13,7 @@ use crate::{
     event::Recorded,
     projection::{
         ApplyError, Embedded, OnFailure, Parked, ParkedCount, ParkedError, Projection, ProjectionState, Projections,
-        RebuildError, Table, Tx,
+        ReadModel as _, RebuildError, Table, Tx, bound::Bound, instance::Instance as _,
     },
 };
 
@@ -266,6 +266,29 @@ async fn events_that_are_recorded_while_a_key_is_retried_come_behind() {
     seen(&projections, last).await;
     assert_eq!(parked(&projections).await, []);
     assert_eq!(rows(&projections).await, replayed(&world, last).await);
+}
+
+/// A commit of a runner that was dropped may come through after a retry has looked at the cursor.
+#[tokio::test]
+async fn a_retry_never_sets_the_cursor_back() {
+    let world = World::new();
+    let last = world.record(movements(20)).await;
+    let picky = Picky::bad([9]);
+    let projections = world.start(picky.clone()).await;
+    seen(&projections, last).await;
+    let parked = parked(&projections).await;
+    assert!(projections.shutdown().await);
+    picky.mend();
+
+    let model = Embedded::open(Arc::clone(&world.views), Picky::NAME, Picky::VERSION).await.unwrap();
+    let instance = Bound::new(Arc::new(picky), model.clone());
+    let mut batches = world.log.read(Read::all(Position::ZERO)).await.unwrap();
+    let of_parked = |event: &RecordedEvent| parked.iter().any(|parked| parked.position == event.position);
+    let events: Vec<_> = batches.next().await.unwrap().into_iter().filter(of_parked).collect();
+    assert_eq!(events.len(), 2, "9 and 16");
+    let looked_at = last.at(Position::new(5));
+    instance.unpark("account-2", &events, looked_at).await.unwrap();
+    assert_eq!(model.cursor().await.unwrap(), last);
 }
 
 /// What happens to a service between two of its lives.
