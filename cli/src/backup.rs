@@ -2,9 +2,8 @@
 
 use std::{num::NonZeroU32, path::PathBuf};
 
-use annalist_client::BackupMade;
-use annalist_core::{Cursor, Timestamp};
-use annalist_store::{Backup, BackupOptions, Progress};
+use annalist_core::Backup;
+use annalist_store::BackupOptions;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -27,30 +26,6 @@ pub(crate) struct Arguments {
     keep: Option<NonZeroU32>,
 }
 
-/// A backup, wherever it was made.
-pub(crate) struct Made {
-    pub(crate) number: u64,
-    pub(crate) time: Timestamp,
-    pub(crate) head: Cursor,
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-    pub(crate) added_bytes: u64,
-}
-
-impl From<Backup> for Made {
-    fn from(backup: Backup) -> Self {
-        let Backup { number, time, head, files, bytes, added_bytes, .. } = backup;
-        Self { number, time, head, files: files as u64, bytes, added_bytes }
-    }
-}
-
-impl From<BackupMade> for Made {
-    fn from(backup: BackupMade) -> Self {
-        let BackupMade { number, time, head, files, bytes, added_bytes, .. } = backup;
-        Self { number, time, head, files, bytes, added_bytes }
-    }
-}
-
 pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Done, Failure> {
     let usage = |why: &str| Err(Failure::Usage(why.to_owned()));
     let (backups, server) = (arguments.backups, arguments.place.folder().is_none());
@@ -61,22 +36,22 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
     };
     let store = arguments.place.open().await?;
     let bar = Output::bar("copying");
-    let backup: Made = match &store {
+    let backup = match &store {
         Opened::Folder(store) => {
             let mut options = BackupOptions::default();
             options.keep = arguments.keep.and_then(|keep| keep.try_into().ok());
-            store.backup(folder, options, move |progress| bar.show(progress)).await?.into()
+            store.backup(folder, options, move |progress| bar.show(progress)).await?
         }
         Opened::Server(server) => {
             let keep = arguments.keep.map(NonZeroU32::get);
-            server.backup(keep, |(done, total)| bar.show(Progress { done, total })).await?.into()
+            server.backup(keep, |progress| bar.show(progress)).await?
         }
     };
     store.close().await?;
     if output.json {
-        output.value(&backup.json())?;
+        output.value(&json(&backup))?;
     } else {
-        let Made { number, head, files, bytes, added_bytes, .. } = &backup;
+        let Backup { number, head, files, bytes, added_bytes, .. } = &backup;
         let position = head.position;
         output.line(&format!(
             "backup {number} holds positions 1 to {position}: {bytes} bytes in {files} files, {added_bytes} of them new"
@@ -85,19 +60,17 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
     Ok(Done::Well)
 }
 
-impl Made {
-    /// What is known of it.
-    pub(crate) fn json(&self) -> Value {
-        let Self { number, time, head, files, bytes, added_bytes } = self;
-        json!({
-            "number": number,
-            "time": time.to_string(),
-            "store": head.store.to_string(),
-            "epoch": head.epoch.get(),
-            "position": head.position.get(),
-            "files": files,
-            "bytes": bytes,
-            "added_bytes": added_bytes,
-        })
-    }
+/// What is known of a backup.
+pub(crate) fn json(backup: &Backup) -> Value {
+    let Backup { number, time, head, files, bytes, added_bytes } = backup;
+    json!({
+        "number": number,
+        "time": time.to_string(),
+        "store": head.store.to_string(),
+        "epoch": head.epoch.get(),
+        "position": head.position.get(),
+        "files": files,
+        "bytes": bytes,
+        "added_bytes": added_bytes,
+    })
 }

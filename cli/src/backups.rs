@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use annalist_core::{Backup, DamagedFile};
 use annalist_store::Backups;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     address::Connection,
-    backup::Made,
+    backup,
     failure::{Done, Failure},
     output::Output,
     place,
@@ -27,7 +28,7 @@ pub(crate) struct Arguments {
 }
 
 /// A backup, and what is damaged of it.
-type Listed = (Option<Made>, Vec<String>);
+type Listed = (Option<Backup>, Vec<DamagedFile>);
 
 pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Done, Failure> {
     let Arguments { backups, connection, verify } = arguments;
@@ -37,7 +38,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
         }
         Some(address) => {
             let (backups, damaged) = connection.to(address)?.backups().await?;
-            let backups = backups.into_iter().map(|backup| (Some(Made::from(backup)), Vec::new()));
+            let backups = backups.into_iter().map(|backup| (Some(backup), Vec::new()));
             backups.chain(damaged.into_iter().map(|damaged| (None, vec![damaged]))).collect()
         }
         None => {
@@ -47,7 +48,9 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
     };
     if output.json {
         for (backup, damaged) in &listed {
-            let backup = backup.as_ref().map(Made::json);
+            let damaged: Vec<Value> =
+                damaged.iter().map(|file| json!({ "path": file.path, "detail": file.detail })).collect();
+            let backup = backup.as_ref().map(backup::json);
             output.value(&json!({ "backup": backup, "read": verify, "damaged": damaged }))?;
         }
     } else {
@@ -58,7 +61,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
                 (true, true) => "sound",
                 (true, false) => "not read",
             };
-            let Made { number, time, head, bytes, added_bytes, .. } = backup;
+            let Backup { number, time, head, bytes, added_bytes, .. } = backup;
             let numbers = [number, &u64::from(head.epoch.get()), &head.position.get(), bytes, added_bytes];
             let [number, epoch, position, bytes, added] = numbers.map(ToString::to_string);
             [number, time.to_string(), epoch, position, bytes, added, state.to_owned()]
@@ -75,13 +78,13 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
 fn list(backups: &Backups, verify: bool) -> Result<Vec<Listed>, Failure> {
     let listed = backups.list()?;
     let each = listed.into_iter().map(|backup| match backup {
-        Err(damaged) => Ok((None, vec![damaged.to_string()])),
+        Err(damaged) => Ok((None, vec![damaged])),
         Ok(backup) if verify => {
             let bar = Output::bar("reading");
             let damaged = backups.verify(Some(backup.number), |progress| bar.show(progress))?;
-            Ok((Some(backup.into()), damaged.iter().map(ToString::to_string).collect()))
+            Ok((Some(backup), damaged))
         }
-        Ok(backup) => Ok((Some(backup.into()), Vec::new())),
+        Ok(backup) => Ok((Some(backup), Vec::new())),
     });
     each.collect()
 }

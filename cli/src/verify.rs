@@ -2,8 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use annalist_core::Position;
-use annalist_store::{Finding, Part, Progress, Verified};
+use annalist_core::{Part, Position, Verified};
 use clap::Args;
 use serde_json::json;
 
@@ -35,27 +34,12 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Do
             };
             store.verify(after, told).await?
         }
-        Opened::Server(server) => {
-            local(server.verify(after, |(done, total)| bar.show(Progress { done, total })).await?)
-        }
+        Opened::Server(server) => server.verify(after, |progress| bar.show(progress)).await?,
     };
     drop(bar);
     print(&verified, output)?;
     store.close().await?;
     Ok(if verified.is_sound() { Done::Well } else { Done::FoundDamage })
-}
-
-/// The report of a server, as that of a folder.
-fn local(report: annalist_client::Verified) -> Verified {
-    let annalist_client::Verified { after, through, head, pages, findings, findings_count, .. } = report;
-    let findings = findings.into_iter().map(|annalist_client::Finding { part, position, detail }| {
-        let part = match part {
-            annalist_client::Part::Log => Part::Log,
-            annalist_client::Part::Index => Part::Index,
-        };
-        Finding { part, position, detail }
-    });
-    Verified { after, through, head, pages, findings: findings.collect(), findings_count }
 }
 
 fn print(verified: &Verified, output: &mut Output) -> Result<(), Failure> {

@@ -195,6 +195,9 @@ async fn a_store_is_backed_up_listed_and_restored() {
     let damaged = annalist(&["backups", "--verify"], &backups);
     assert_eq!(code(&damaged), 5);
     assert!(String::from_utf8_lossy(&damaged.stdout).contains(&path(&table)), "{damaged:?}");
+    let listed = annalist(&["backups", "--json", "--verify"], &backups);
+    let last = String::from_utf8_lossy(&listed.stdout).lines().last().map(parsed).expect("a line for each backup");
+    assert_eq!(last["damaged"][0]["path"].as_str(), Some(path(&table).as_str()), "{last}");
     let other = path(&folder.path().join("other"));
     let refused = annalist(&["restore", &other], &backups);
     assert_eq!(code(&refused), 5);

@@ -1,6 +1,8 @@
 //! Looking after the store of a server.
 
-use annalist_core::{Cursor, Position, StoreError, StreamId, Timestamp, Version};
+use annalist_core::{
+    Backup, DamagedFile, Finding, Part, Position, Progress, StoreError, StreamId, Timestamp, Verified, Version,
+};
 use annalist_proto::{
     stored_stream_version,
     v1::{self, backup_response::Response as BackupWire, verify_response::Response as VerifyWire},
@@ -12,73 +14,6 @@ use crate::{
     remote::{Again, streamed},
     store::RemoteStore,
 };
-
-/// Which half of a store is damaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The log: restore a backup.
-    Log,
-    /// The index: rebuild it; nothing is lost.
-    Index,
-}
-
-/// Something that is wrong with a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Where.
-    pub part: Part,
-    /// The first position concerned; zero if it is not known.
-    pub position: Position,
-    /// What is wrong.
-    pub detail: String,
-}
-
-/// What verifying found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verified {
-    /// Up to where the log was verified before.
-    pub after: Position,
-    /// Up to where it is verified now.
-    pub through: Position,
-    /// Where the log ended when verifying began.
-    pub head: Position,
-    /// Pages that were read.
-    pub pages: u64,
-    /// What is wrong, in the order of the log, at most a thousand.
-    pub findings: Vec<Finding>,
-    /// How many things are wrong, those left out included.
-    pub findings_count: u64,
-}
-
-impl Verified {
-    /// Whether everything that was verified is as it should be.
-    #[must_use]
-    pub const fn is_sound(&self) -> bool {
-        self.findings_count == 0
-    }
-}
-
-/// A backup that a server has made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BackupMade {
-    /// Its number in its folder, from 1.
-    pub number: u64,
-    /// When it was begun.
-    pub time: Timestamp,
-    /// Where its log ends. Everything is in it that was acknowledged before it was begun.
-    pub head: Cursor,
-    /// How many files it consists of.
-    pub files: u64,
-    /// The bytes of all its files.
-    pub bytes: u64,
-    /// The bytes that had to be copied for it.
-    pub added_bytes: u64,
-}
-
-/// How far something is: what is done, of how much.
-pub type Progress = (u64, u64);
 
 /// One response, taken apart.
 enum Said<T> {
@@ -150,7 +85,7 @@ impl RemoteStore {
     /// [`StoreError::Invalid`] when the server has no folder for backups, or its folder is another store's;
     /// [`StoreError::Unavailable`] when there is one being made, or the disk is full. When the connection breaks, the server
     /// goes on: [`RemoteStore::backups`] tells what came of it.
-    pub async fn backup(&self, keep: Option<u32>, progress: impl FnMut(Progress)) -> Result<BackupMade, StoreError> {
+    pub async fn backup(&self, keep: Option<u32>, progress: impl FnMut(Progress)) -> Result<Backup, StoreError> {
         let remote = self.remote();
         let attempt = |request| async move { remote.care().backup(streamed(request)).await };
         let responses = remote.call(|| v1::BackupRequest { keep }, Again::Never, Failure::of_reading, attempt).await;
@@ -165,12 +100,14 @@ impl RemoteStore {
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be told.
-    pub async fn backups(&self) -> Result<(Vec<BackupMade>, Vec<String>), StoreError> {
+    pub async fn backups(&self) -> Result<(Vec<Backup>, Vec<DamagedFile>), StoreError> {
         let remote = self.remote();
         let attempt = |request| async move { remote.care().backups(request).await };
         let answer = remote.call(|| v1::BackupsRequest {}, Again::Harmless, Failure::of_reading, attempt).await;
         let v1::BackupsResponse { backups, damaged } = answer.map_err(Failure::into_store_error)?;
-        Ok((backups.into_iter().map(made).collect::<Result<_, _>>()?, damaged))
+        let damaged =
+            damaged.into_iter().map(|v1::DamagedFile { path, detail }| DamagedFile { path: path.into(), detail });
+        Ok((backups.into_iter().map(made).collect::<Result<_, _>>()?, damaged.collect()))
     }
 
     /// Takes responses until it is done.
@@ -184,7 +121,7 @@ impl RemoteStore {
             let response = self.remote().while_open(responses.message()).await?;
             let response = response.map_err(|status| Failure::of_reading(status).into_store_error())?;
             match response.and_then(&said) {
-                Some(Said::SoFar(v1::Progress { done, total })) => progress((done, total)),
+                Some(Said::SoFar(v1::Progress { done, total })) => progress(Progress { done, total }),
                 Some(Said::Done(done)) => return Ok(done),
                 None => return Err(incomprehensible(&"it ended without a result")),
             }
@@ -192,9 +129,9 @@ impl RemoteStore {
     }
 }
 
-fn made(backup: v1::BackupMade) -> Result<BackupMade, StoreError> {
+fn made(backup: v1::BackupMade) -> Result<Backup, StoreError> {
     let head = backup.head.ok_or_else(|| incomprehensible(&"the backup has no head"))?;
-    Ok(BackupMade {
+    Ok(Backup {
         number: backup.number,
         time: Timestamp::from_micros(backup.time_us),
         head: head.try_into().map_err(|error| incomprehensible(&error))?,

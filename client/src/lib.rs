@@ -27,7 +27,6 @@ mod groups;
 mod care;
 
 pub use address::AddressError;
-pub use care::{BackupMade, Finding, Part, Progress, Verified};
 pub use group::{GroupDelivery, GroupMember, GroupOptions};
 pub use groups::{GroupStatus, ParkedEvent};
 pub use options::{ApiKey, Identity, RemoteOptions};

@@ -20,6 +20,7 @@ mod query;
 mod record;
 mod recorded;
 
+mod care;
 mod error;
 mod read;
 mod statistics;
@@ -27,6 +28,7 @@ mod statistics;
 mod store;
 
 pub use append::{Append, Appended, Entry, Expected, Fingerprint, Key, Keyed, Outcome};
+pub use care::{Backup, DamagedFile, Finding, Part, Progress, Verified};
 pub use error::{AppendError, Invalid, StoreError};
 pub use event::{ContentType, EventId, EventType, NewEvent, Tag, Timestamp};
 pub use limits::{

@@ -2,18 +2,17 @@
 
 use std::{collections::BTreeSet, ops::ControlFlow, path::Path};
 
-use annalist_core::{Cursor, Position, SYSTEM_STREAM, StoreError, StreamId, Version, category};
+use annalist_core::{Cursor, Position, Progress, SYSTEM_STREAM, StoreError, StreamId, Verified, Version, category};
 
 use crate::{
     error::OpenError,
     format::Damage,
     options::StoreOptions,
-    progress::Progress,
     recovery,
     rocks::{ReadError, Tier},
     shared::blocking,
     store::Store,
-    verify::{Verified, Verifier},
+    verify::Verifier,
 };
 
 impl Store {

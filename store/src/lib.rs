@@ -13,7 +13,6 @@ mod limits;
 mod error;
 mod folders;
 mod options;
-mod progress;
 
 mod metrics;
 
@@ -50,13 +49,12 @@ mod import;
 
 mod key_value;
 
+pub use annalist_core::{Backup, DamagedFile, Finding, Part, Progress, Verified};
 pub use annalist_metrics::{Health, Metrics};
-pub use backup::{Backup, BackupError, BackupOptions, Backups, DamagedFile, RestoreOptions, RestoreStep, Restored};
+pub use backup::{BackupError, BackupOptions, Backups, RestoreOptions, RestoreStep, Restored};
 pub use error::OpenError;
 pub use import::{ImportError, Imported, PastEvent};
 pub use key_value::{KeyValue, KeyValueBatch, KeyValueSnapshot, VisitRow};
 pub use metrics::METRICS;
 pub use options::{Compression, Durability, StoreOptions};
-pub use progress::Progress;
 pub use store::Store;
-pub use verify::{Finding, Part, Verified};

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use annalist_core::{Direction, Epoch, Fingerprint, Key, Position, RecordedEvent, StoreId, Timestamp};
+use annalist_core::{Direction, Epoch, Fingerprint, Key, Position, Progress, RecordedEvent, StoreId, Timestamp};
 use fs4::fs_std::FileExt as _;
 use rocksdb::Cache;
 use uuid::Uuid;
@@ -18,7 +18,6 @@ use crate::{
     format::{Damage, Item, KeyRow, Kind, Mark, Page, StoreFile, Totals},
     indexer, limits,
     options::StoreOptions,
-    progress::Progress,
     rocks::{IndexDb, LogDb, ReadError, Tier, check_wal},
     sequencer::Start,
     shared::Shared,

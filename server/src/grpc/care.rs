@@ -2,12 +2,12 @@
 
 use std::{future::Future, num::NonZeroUsize, ops::ControlFlow, path::PathBuf, pin::Pin, sync::Arc};
 
-use annalist_core::{Invalid, Position, Query, StoreError};
+use annalist_core::{Backup, DamagedFile, Finding, Invalid, Part, Position, Progress, Query, StoreError, Verified};
 use annalist_proto::{
     stream_version,
     v1::{self, backup_response::Response as BackupWire, verify_response::Response as VerifyWire},
 };
-use annalist_store::{Backup, BackupError, BackupOptions, Backups, Finding, Part, Progress, Store, Verified};
+use annalist_store::{BackupError, BackupOptions, Backups, Store};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream, stream::try_unfold};
 use tokio::{
@@ -102,7 +102,9 @@ impl v1::care_server::Care for Care {
         for backup in listed {
             match backup {
                 Ok(backup) => response.backups.push(made(&backup)),
-                Err(damaged) => response.damaged.push(damaged.to_string()),
+                Err(DamagedFile { path, detail }) => {
+                    response.damaged.push(v1::DamagedFile { path: path.display().to_string(), detail });
+                }
             }
         }
         Ok(Response::new(response))
@@ -174,7 +176,7 @@ fn made(backup: &Backup) -> v1::BackupMade {
         number: backup.number,
         time_us: backup.time.as_micros(),
         head: Some(backup.head.into()),
-        files: backup.files as u64,
+        files: backup.files,
         bytes: backup.bytes,
         added_bytes: backup.added_bytes,
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use annalist_client::RemoteStore;
 use annalist_core::{
-    Append, EventId, EventStore as _, EventType, Expected, NewEvent, Position, StoreError, StreamId, Version,
+    Append, EventId, EventStore as _, EventType, Expected, NewEvent, Part, Position, StoreError, StreamId, Version,
 };
 
 use crate::support::Process;
@@ -47,7 +47,7 @@ async fn damage_is_found_while_the_store_is_served() {
         }
     }
     let damaged = store.verify(Position::ZERO, |_| ()).await.expect("damage is a report");
-    assert_eq!(damaged.findings[0].part, annalist_client::Part::Log, "{damaged:?}");
+    assert_eq!(damaged.findings[0].part, Part::Log, "{damaged:?}");
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn backups_go_where_the_server_was_told() {
     }
     let (backups, damaged) = store.backups().await.expect("they are told");
     assert_eq!(backups.iter().map(|backup| backup.number).collect::<Vec<_>>(), [2, 3]);
-    assert_eq!(damaged, Vec::<String>::new());
+    assert_eq!(damaged, []);
     fs::write(dir.path().join("backups/000002/BACKUP"), "nonsense").expect("it can be written");
     let (backups, damaged) = store.backups().await.expect("they are told");
     assert_eq!((backups.len(), damaged.len()), (1, 1), "{damaged:?}");

@@ -2,9 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use annalist_core::{Position, StoreError};
+use annalist_core::{DamagedFile, Position, StoreError};
 
-use super::DamagedFile;
 use crate::error::OpenError;
 
 /// Why a backup was not made, or nothing made of it.

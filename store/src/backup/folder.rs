@@ -7,14 +7,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use annalist_core::{Backup, DamagedFile, Progress};
+
 use super::{
-    Backup, BackupError, Backups, DamagedFile,
+    BackupError, Backups,
     copy::{sum, sync_dir},
+    described,
 };
 use crate::{
     folders,
     format::{MANIFEST_FILE, Manifest},
-    progress::Progress,
     recovery,
 };
 
@@ -167,7 +169,7 @@ impl Backups {
         let folder = self.folder();
         let manifests = folder.numbers()?.into_iter().filter_map(|number| folder.manifest(number).transpose());
         let listed = manifests.map(|manifest| match manifest {
-            Ok(manifest) => Ok(Ok(Backup::of(&manifest))),
+            Ok(manifest) => Ok(Ok(described(&manifest))),
             Err(BackupError::Damaged(file)) => Ok(Err(file)),
             Err(error) => Err(error),
         });

@@ -17,11 +17,11 @@ mod folder;
 mod restore;
 mod take;
 
-use std::{fmt, num::NonZeroUsize, path::PathBuf};
+use std::{num::NonZeroUsize, path::PathBuf};
 
-use annalist_core::{Cursor, Position, Timestamp};
+use annalist_core::{Backup, Cursor, Position, Progress};
 
-use crate::{format::Manifest, options::StoreOptions, progress::Progress, store::Store};
+use crate::{format::Manifest, options::StoreOptions, store::Store};
 
 pub use error::BackupError;
 
@@ -33,35 +33,16 @@ pub struct BackupOptions {
     pub keep: Option<NonZeroUsize>,
 }
 
-/// What is known of a backup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Backup {
-    /// Its number in its folder, from 1.
-    pub number: u64,
-    /// When it was begun.
-    pub time: Timestamp,
-    /// Where its log ends. Everything is in it that was acknowledged before it was begun.
-    pub head: Cursor,
-    /// How many files it consists of.
-    pub files: usize,
-    /// The bytes of all its files.
-    pub bytes: u64,
-    /// The bytes that had to be copied for it; what it shares with backups before it is not among them.
-    pub added_bytes: u64,
-}
-
-impl Backup {
-    fn of(manifest: &Manifest) -> Self {
-        let (store, epoch) = (manifest.identity.id, manifest.identity.epoch);
-        Self {
-            number: manifest.number,
-            time: manifest.time,
-            head: Cursor { store, epoch, position: manifest.position },
-            files: manifest.files.len(),
-            bytes: manifest.byte_count(),
-            added_bytes: manifest.added_bytes,
-        }
+/// What a manifest says of its backup.
+fn described(manifest: &Manifest) -> Backup {
+    let (store, epoch) = (manifest.identity.id, manifest.identity.epoch);
+    Backup {
+        number: manifest.number,
+        time: manifest.time,
+        head: Cursor { store, epoch, position: manifest.position },
+        files: manifest.files.len() as u64,
+        bytes: manifest.byte_count(),
+        added_bytes: manifest.added_bytes,
     }
 }
 
@@ -93,21 +74,6 @@ pub struct Restored {
     pub head: Cursor,
     /// Where the log of the backup ended.
     pub backup: Cursor,
-}
-
-/// A file of a backup that is not as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DamagedFile {
-    /// Which file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub detail: String,
-}
-
-impl fmt::Display for DamagedFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.detail)
-    }
 }
 
 /// A folder of backups of one store. Everything here blocks.

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use annalist_core::{Cursor, Epoch, Position};
+use annalist_core::{Cursor, Epoch, Position, Progress};
 
 use super::{
     BackupError, Backups, RestoreOptions, RestoreStep, Restored,
@@ -14,7 +14,6 @@ use crate::{
     error::OpenError,
     folders,
     format::{Manifest, StoreFile},
-    progress::Progress,
     recovery::{self, RESTORING},
     rocks::{LogDb, ReadError},
 };

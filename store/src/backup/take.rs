@@ -6,17 +6,17 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use annalist_core::Position;
+use annalist_core::{Backup, Position, Progress};
 
 use super::{
-    Backup, BackupError, BackupOptions,
+    BackupError, BackupOptions,
     copy::{Sum, copy, sync_dir},
+    described,
     folder::Folder,
 };
 use crate::{
     clock, folders,
     format::{BackedUpFile, MANIFEST_FILE, Manifest, Page},
-    progress::Progress,
     recovery::STAGING,
     rocks::{LogDb, ReadError, log_files, table_number},
     shared::Shared,
@@ -56,7 +56,7 @@ pub(super) fn take(
     folders::write_whole(&folder.of(number), &path, &manifest.encode()).map_err(BackupError::io("write", &path))?;
     span.record("position", position.get());
     tracing::info!(number, added_bytes, "made a backup");
-    let backup = Backup::of(&manifest);
+    let backup = described(&manifest);
     whole.push(manifest);
     let surplus = options.keep.map_or(0, |keep| whole.len().saturating_sub(keep.get()));
     for manifest in whole.drain(..surplus) {

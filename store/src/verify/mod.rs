@@ -8,74 +8,15 @@
 mod tests;
 mod window;
 
-use annalist_core::Position;
+use annalist_core::{Finding, Part, Position, Progress, Verified};
 
 use crate::{
     limits,
-    progress::Progress,
     rocks::{IndexCounts, ReadError},
     shared::Shared,
 };
 
 use window::Window;
-
-/// Which half of a store is damaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The log: restore a backup.
-    Log,
-    /// The index: rebuild it; nothing is lost.
-    Index,
-}
-
-/// Something that is wrong with a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Where.
-    pub part: Part,
-    /// The first position concerned; zero if it is not known.
-    pub position: Position,
-    /// What is wrong.
-    pub detail: String,
-}
-
-/// What verifying found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// Up to where the log was verified before.
-    pub after: Position,
-    /// Up to where it is verified now: begin here to go on.
-    pub through: Position,
-    /// Where the log ended when verifying began.
-    pub head: Position,
-    /// Pages that were read.
-    pub pages: u64,
-    /// What is wrong, in the order of the log, at most a thousand.
-    pub findings: Vec<Finding>,
-    /// How many things are wrong, those left out included.
-    pub findings_count: u64,
-}
-
-impl Verified {
-    /// Whether everything that was verified is as it should be.
-    #[must_use]
-    pub const fn is_sound(&self) -> bool {
-        self.findings_count == 0
-    }
-
-    /// Whether it came to the head.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.through >= self.head
-    }
-
-    fn add(&mut self, part: Part, position: Position, detail: impl Into<String>) {
-        self.findings_count += 1;
-        if self.findings.len() < limits::FINDINGS_MAX {
-            self.findings.push(Finding { part, position, detail: detail.into() });
-        }
-    }
-}
 
 /// A verification in progress. Every call blocks for one window.
 pub(crate) struct Verifier {
@@ -98,11 +39,11 @@ impl Verifier {
         let counts = match shared.index.count() {
             Ok(counts) => Some(counts),
             Err(ReadError::Damaged(damage)) => {
-                report.add(Part::Index, damage.position, damage.detail);
+                add(&mut report, Part::Index, damage.position, damage.detail);
                 None
             }
             Err(ReadError::Engine(error)) if error.kind() == rocksdb::ErrorKind::Corruption => {
-                report.add(Part::Index, Position::ZERO, error.into_string());
+                add(&mut report, Part::Index, Position::ZERO, error.into_string());
                 None
             }
             Err(error) => return Err(error),
@@ -143,11 +84,11 @@ impl Verifier {
     }
 
     fn log(&mut self, position: Position, detail: impl Into<String>) {
-        self.report.add(Part::Log, position, detail);
+        add(&mut self.report, Part::Log, position, detail);
     }
 
     fn index(&mut self, position: Position, detail: impl Into<String>) {
-        self.report.add(Part::Index, position, detail);
+        add(&mut self.report, Part::Index, position, detail);
     }
 
     fn compare_counts(&mut self) {
@@ -157,5 +98,12 @@ impl Verifier {
                 format!("the index has other rows than the log says: {counts:?} instead of {:?}", self.counted);
             self.index(Position::ZERO, detail);
         }
+    }
+}
+
+fn add(report: &mut Verified, part: Part, position: Position, detail: impl Into<String>) {
+    report.findings_count += 1;
+    if report.findings.len() < limits::FINDINGS_MAX {
+        report.findings.push(Finding { part, position, detail: detail.into() });
     }
 }

@@ -7,8 +7,8 @@ use annalist_core::{
 };
 use uuid::Uuid;
 
-use super::{Part, Verified};
 use crate::{Store, StoreOptions};
+use annalist_core::{Part, Verified};
 
 const APPENDS: u64 = 120;
 
