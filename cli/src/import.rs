@@ -15,6 +15,7 @@ use crate::{
     cloud_events,
     failure::{Done, Failure},
     output::Output,
+    place,
 };
 
 /// What is recorded at once: one sync for all of it.
@@ -25,6 +26,7 @@ const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The folder of the store.
+    #[arg(value_parser = place::folder())]
     dir: PathBuf,
     /// The file, as `annalist export` writes it.
     file: PathBuf,

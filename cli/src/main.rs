@@ -105,7 +105,7 @@ async fn run(command: Command, output: &mut Output) -> Result<Done, Failure> {
         Command::Tail(arguments) => tail::run(&arguments, output).await,
         Command::Append(arguments) => append::run(arguments, output).await,
         Command::Verify(arguments) => verify::run(&arguments, output).await,
-        Command::RebuildIndex(arguments) => rebuild_index::run(&arguments, output).await,
+        Command::RebuildIndex(arguments) => rebuild_index::run(arguments, output).await,
         Command::Backup(arguments) => backup::run(arguments, output).await,
         Command::Backups(arguments) => backups::run(arguments, output).await,
         Command::Restore(arguments) => restore::run(arguments, output).await,

@@ -8,7 +8,10 @@ use std::{
 use annalist_client::RemoteStore;
 use annalist_core::{EventStore, StoreError, StreamId, Version};
 use annalist_store::{Store, StoreOptions};
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PathBufValueParser, TypedValueParser},
+};
 
 use crate::{address::Connection, failure::Failure};
 
@@ -19,13 +22,6 @@ pub(crate) struct Place {
     store: PathBuf,
     #[command(flatten)]
     connection: Connection,
-}
-
-/// The folder that a command is about.
-#[derive(Args, Debug)]
-pub(crate) struct Folder {
-    /// The folder of the store.
-    dir: PathBuf,
 }
 
 /// A store that is open, or a server that is asked.
@@ -61,16 +57,12 @@ impl Place {
     }
 }
 
-impl Folder {
-    /// Where it is.
-    pub(crate) fn dir(&self) -> Result<&Path, Failure> {
-        match address(&self.dir) {
-            Some(address) => {
-                Err(Failure::Usage(format!("{address} is a server; this command takes the folder of a store")))
-            }
-            None => Ok(&self.dir),
-        }
-    }
+/// Takes the folder of a command that works on folders alone.
+pub(crate) fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|dir| match address(&dir) {
+        Some(_) => Err("this command works on folders, and that is a server"),
+        None => Ok(dir),
+    })
 }
 
 async fn open(dir: &Path) -> Result<Store, Failure> {

@@ -10,14 +10,17 @@ use serde_json::json;
 use crate::{
     failure::{Done, Failure},
     output::Output,
+    place,
 };
 
 /// Makes a store of a backup, in a folder that is empty or not there
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The folder of the backups.
+    #[arg(value_parser = place::folder())]
     backups: PathBuf,
     /// The folder of the new store.
+    #[arg(value_parser = place::folder())]
     dir: PathBuf,
     /// Which backup; otherwise the newest.
     #[arg(long)]

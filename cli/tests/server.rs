@@ -184,9 +184,13 @@ fn a_store_is_looked_after_while_it_is_served() {
 #[test]
 fn what_takes_a_folder_says_so() {
     let server = Server::start();
-    let output = server.ask("rebuild-index", &[]);
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the folder of a store"), "{output:?}");
+    for (command, more) in
+        [("rebuild-index", &[][..]), ("import", &["file", "--create"][..]), ("restore", &["there"][..])]
+    {
+        let output = server.ask(command, more);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("works on folders"), "{output:?}");
+    }
     let output = Command::new(env!("CARGO_BIN_EXE_annalist")).args(["tail", "-f"]).arg(server.folder.path()).output();
     assert_eq!(output.expect("the program runs").status.code(), Some(3), "there is no store");
 }
