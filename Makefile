@@ -77,6 +77,7 @@ verify: tools ## what must hold before a change lands: format, lints, documentat
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) check --package annalist --no-default-features
+	$(CARGO) check --package benches --lib --no-default-features
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(MAKE) deny test
 

@@ -20,6 +20,7 @@ mod forward;
 mod sql_view;
 #[cfg(feature = "framework")]
 mod view;
+#[cfg(feature = "framework")]
 mod walk;
 
 pub use disk::{DiskFigures, measure_disk};
@@ -42,6 +43,7 @@ pub use sql_view::{
 };
 #[cfg(feature = "framework")]
 pub use view::{EVENTS, OrderEvent, SPENT, Spending};
+#[cfg(feature = "framework")]
 pub use walk::Walk;
 
 /// What can end a bench: it prints the reason and stops.
