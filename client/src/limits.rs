@@ -26,6 +26,10 @@ pub(crate) const REPEATS_MAX: u32 = 1024;
 /// Appends, or reads, that wait to be sent; those beyond wait for their turn. A connection sends as many in a millisecond.
 pub(crate) const PIPELINE_QUEUE: usize = 256;
 
+/// How long a server is taken to have no calls that are shared once it has said so. Asking again costs one call; a server that
+/// was upgraded meanwhile is served the long way for no longer than this.
+pub(crate) const PIPELINE_ASK_AGAIN: Duration = Duration::from_mins(1);
+
 /// An append with more bytes than this goes on a call of its own: in the pipeline others would wait behind it.
 pub(crate) const PIPELINE_APPEND_BYTES_MAX: usize = 64 * 1024;
 

@@ -12,12 +12,13 @@ use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
+    time::Instant,
 };
-use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::Channel};
+use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataMap, transport::Channel};
 
 use crate::{
     failure::{Failure, said},
-    limits::PIPELINE_QUEUE,
+    limits::{PIPELINE_ASK_AGAIN, PIPELINE_QUEUE},
 };
 
 /// What is asked on one kind of call, and how it is answered.
@@ -75,11 +76,20 @@ struct Waiting<A> {
     answers: HashMap<u64, oneshot::Sender<Result<A, Status>>>,
     /// What becomes of a question that is not sent, because the call takes no more.
     over: Option<Status>,
+    /// When the server said that it has no such calls.
+    missing: Option<Instant>,
 }
 
 impl<K: Kind> Pipeline<K> {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Calls { open: None, listening: JoinSet::new() }))
+    }
+
+    /// Whether the server has such calls, as far as is known. One that is older than they are has not; now and then it is asked
+    /// again, since it may have been upgraded.
+    pub(crate) fn is_known(&self) -> bool {
+        let missing = self.0.lock().open.as_ref().and_then(|call| call.waiting.lock().missing);
+        missing.is_none_or(|at| at.elapsed() >= PIPELINE_ASK_AGAIN)
     }
 
     /// Asks on the shared call. Whatever ends the call ends this too, with its status; what had not been taken by then ends as
@@ -134,7 +144,7 @@ impl<K: Kind> Calls<K> {
         }
         while self.listening.try_join_next().is_some() {}
         let (questions, sending) = mpsc::channel(PIPELINE_QUEUE);
-        let waiting = Waiting { sent: 0, answers: HashMap::new(), over: None };
+        let waiting = Waiting { sent: 0, answers: HashMap::new(), over: None, missing: None };
         let call = Call { questions, waiting: Arc::new(Mutex::new(waiting)) };
         self.listening.spawn(listen::<K>(client, metadata, sending, Arc::clone(&call.waiting)));
         self.open.insert(call).clone()
@@ -161,6 +171,8 @@ async fn listen<K: Kind>(
             // What it was about does not matter: questions were taken, and what became of them is not known.
             Err(status) => said(&status),
         },
+        // It took nothing. What is asked again is asked by calls of its own.
+        Err(status) if status.code() == Code::Unimplemented => return waiting.lock().miss(Instant::now()),
         Err(status) => match Failure::of_reading(status.clone()) {
             Failure::Lost(why) => why,
             Failure::NotTaken(_) | Failure::Refused(_) => return waiting.lock().end(&status, &status),
@@ -198,6 +210,13 @@ impl<A> Waiting<A> {
             _ = answer.send(Err(sent.clone()));
         }
         self.over.get_or_insert_with(|| unsent.clone());
+    }
+
+    /// The server has no such calls.
+    fn miss(&mut self, now: Instant) {
+        tracing::debug!("the server is older than calls that are shared; each question is a call of its own");
+        self.missing = Some(now);
+        self.end(&closed(), &closed());
     }
 
     /// Why a question that was not sent cannot be.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annalist_core::{Batches, Cursor, Direction, Read, RecordedEvent, Source, StoreError};
 use annalist_proto::{stored_events, v1};
 use async_trait::async_trait;
-use tonic::{Response, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     failure::Failure,
@@ -45,32 +45,39 @@ pub(crate) async fn begin(remote: &Arc<Remote>, read: Read) -> Result<Box<dyn Ba
     Ok(Box::new(Reading { remote, head, rest: Some(read), ready: events, more, resuming: None }))
 }
 
+/// What a read begins with, as the server says it.
+type First = (Option<v1::Cursor>, Option<v1::Events>, More);
+
 async fn look_up(remote: &Remote, read: &Read) -> Result<Begun, StoreError> {
-    let attempt = |request| remote.lookups().ask(remote.events(), request);
-    let request = || v1::ReadRequest::from(read.clone());
-    let asked = remote.call(request, Again::Harmless, Failure::of_reading, attempt);
-    let v1::Found { head, events, complete } = asked.await.map_err(Failure::into_store_error)?;
-    let more = if complete { More::None } else { More::Unasked };
-    begun(head, events, more)
+    let attempt = |request| async move {
+        if !remote.lookups().is_known() {
+            return first(remote, request).await;
+        }
+        let v1::Found { head, events, complete } = remote.lookups().ask(remote.events(), request).await?.into_inner();
+        Ok(Response::new((head, events, if complete { More::None } else { More::Unasked })))
+    };
+    let asked = remote.call(|| v1::ReadRequest::from(read.clone()), Again::Harmless, Failure::of_reading, attempt);
+    begun(asked.await.map_err(Failure::into_store_error)?)
 }
 
-fn begun(head: Option<v1::Cursor>, events: Option<v1::Events>, more: More) -> Result<Begun, StoreError> {
+async fn ask(remote: &Remote, read: Read) -> Result<Begun, StoreError> {
+    let attempt = |request| first(remote, request);
+    let asked = remote.call(|| v1::ReadRequest::from(read.clone()), Again::Harmless, Failure::of_reading, attempt);
+    begun(asked.await.map_err(Failure::into_store_error)?)
+}
+
+async fn first(remote: &Remote, request: Request<v1::ReadRequest>) -> Result<Response<First>, Status> {
+    let mut stream = remote.events().read(streamed(request)).await?.into_inner();
+    // The first message belongs to the attempt: until it is there, nothing was said.
+    let v1::ReadResponse { head, events } = stream.message().await?.unwrap_or_default();
+    Ok(Response::new((head, events, More::Stream(Box::new(stream)))))
+}
+
+fn begun((head, events, more): First) -> Result<Begun, StoreError> {
     let incomprehensible = |why: &str| Failure::incomprehensible(&why).into_store_error();
     let head = head.ok_or_else(|| incomprehensible("a read without a head"))?;
     let head = Cursor::try_from(head).map_err(|error| incomprehensible(&error.to_string()))?;
     Ok(Begun { head, events: stored_events(events.unwrap_or_default())?, more })
-}
-
-async fn ask(remote: &Remote, read: Read) -> Result<Begun, StoreError> {
-    let attempt = |request| async move {
-        let mut stream = remote.events().read(streamed(request)).await?.into_inner();
-        // The first message belongs to the attempt: until it is there, nothing was said.
-        let first = stream.message().await?.unwrap_or_default();
-        Ok(Response::new((first, stream)))
-    };
-    let asked = remote.call(|| v1::ReadRequest::from(read.clone()), Again::Harmless, Failure::of_reading, attempt);
-    let (first, stream) = asked.await.map_err(Failure::into_store_error)?;
-    begun(first.head, first.events, More::Stream(Box::new(stream)))
 }
 
 struct Reading {

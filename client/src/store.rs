@@ -88,7 +88,7 @@ impl EventStore for RemoteStore {
         let failure = |status| Failure::of(status, &append.conditions, key);
         let remote = &self.remote;
         let attempt = |request| async move {
-            if bytes > PIPELINE_APPEND_BYTES_MAX {
+            if bytes > PIPELINE_APPEND_BYTES_MAX || !remote.appends().is_known() {
                 return remote.events().append(request).await;
             }
             remote.appends().ask(remote.events(), request).await

@@ -6,7 +6,7 @@ use super::*;
 
 /// Three appends that were sent: what they come to once the call has ended in some way.
 fn sent(end: impl FnOnce(&mut Waiting<()>)) -> (Waiting<()>, Vec<Option<Failure>>) {
-    let mut waiting = Waiting { sent: 0, answers: HashMap::new(), over: None };
+    let mut waiting = Waiting { sent: 0, answers: HashMap::new(), over: None, missing: None };
     let answered: Vec<_> = (1..=3)
         .map(|number| {
             let (answer, answered) = oneshot::channel();
@@ -55,4 +55,18 @@ fn who_gives_up_is_forgotten() {
     let mut left: Vec<_> = waiting.lock().answers.keys().copied().collect();
     left.sort_unstable();
     assert_eq!(left, [1, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_such_calls_is_asked_for_them_again_in_a_while() {
+    let pipeline = Pipeline::<Appends>::new();
+    let waiting = Waiting { sent: 0, answers: HashMap::new(), over: None, missing: None };
+    let call = Call { questions: mpsc::channel(1).0, waiting: Arc::new(Mutex::new(waiting)) };
+    pipeline.0.lock().open = Some(call.clone());
+    assert!(pipeline.is_known(), "until it says otherwise");
+    call.waiting.lock().miss(Instant::now());
+    assert!(!pipeline.is_known());
+    assert!(matches!(Failure::of_reading(call.waiting.lock().status()), Failure::NotTaken(_)), "nothing was recorded");
+    tokio::time::advance(PIPELINE_ASK_AGAIN).await;
+    assert!(pipeline.is_known(), "it may have been upgraded");
 }

@@ -6,6 +6,7 @@ mod access;
 mod care;
 mod groups;
 mod http;
+mod old;
 mod openapi;
 mod protocol;
 mod tls;
