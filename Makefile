@@ -52,11 +52,14 @@ test: tools ## every test in its short form (under ten minutes from a warm cache
 test-all: export ANNALIST_CASES ?= 4096
 test-all: export ANNALIST_CRASH_ROUNDS ?= 200
 test-all: export ANNALIST_CRASH_STORES ?= 400
+test-all: export ANNALIST_SCHEDULES ?= 20000
 test-all: test ## every test in its long form
 
 torture: export ANNALIST_CRASH_ROUNDS ?= 2000
 torture: export ANNALIST_CRASH_STORES ?= 5000
-torture: tools ## the crash tests alone, for hours: kill, fail, cut the power, reopen, audit (docs/reliability.md)
+torture: export ANNALIST_SCHEDULES ?= 200000
+torture: tools ## the crash tests and the schedules alone, for hours: kill, fail, cut the power, reopen, audit (docs/reliability.md)
+	$(CARGO) test --package schedules -- --nocapture
 	$(CARGO) test --package tests --test 'crash*' -- --nocapture
 
 soak: tools ## one server under 500 clients for half an hour, killed meanwhile, audited at the end; ARGS="--seconds 600"

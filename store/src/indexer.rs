@@ -1,11 +1,11 @@
 //! The index thread: makes a chunk of every generation that is frozen and durable.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use annalist_core::Epoch;
-use crossbeam_channel::Receiver;
 
 use crate::{
+    concurrency::{Instant, Receiver},
     format::{self, Kind, ListRow, MARK_KEY, Mark},
     limits,
     rocks::{IndexDb, IndexError},

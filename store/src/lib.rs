@@ -10,6 +10,8 @@ mod fuzz;
 
 mod limits;
 
+mod concurrency;
+
 mod error;
 mod folders;
 mod options;

@@ -5,12 +5,13 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use annalist_core::{AppendError, Appended, Position, Source, StoreError};
 use annalist_metrics::{Counter, Histogram, Metric, Metrics, Unit};
-use parking_lot::Mutex;
+
+use crate::concurrency::{Instant, Mutex};
 
 const APPEND_DURATION: Metric =
     Metric::histogram("annalist_append_duration", "From the call of an append until it is durable.")

@@ -7,10 +7,10 @@
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crate::limits;
+use crate::{concurrency::Instant, limits};
 
 /// What a slow read weighs against quick ones: reads count as quick while fewer than one in so many is slow.
 const SLOW_WEIGHT: u32 = 32;

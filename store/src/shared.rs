@@ -3,18 +3,13 @@
 use std::{
     collections::VecDeque,
     fs::File,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use annalist_core::{AppendError, Cursor, Position, StoreError};
-use arc_swap::{ArcSwap, Guard};
-use parking_lot::{Condvar, Mutex, RwLock};
-use tokio::sync::watch;
 
 use crate::{
+    concurrency::{ArcSwap, AtomicU64, Condvar, Guard, Mutex, OnceLock, RwLock, task, watch},
     format::{Page, StoreFile, Totals},
     limits,
     metrics::StoreMetrics,
@@ -213,6 +208,7 @@ impl Shared {
     pub(crate) fn poison(&self, reason: String) {
         tracing::error!(reason, "a write failed: the store takes no more appends until it is reopened");
         let _ = self.poison.set(reason);
+        self.notify_moved();
     }
 
     /// Why the index can no longer be written, if that is so.
@@ -273,7 +269,7 @@ pub(crate) async fn look_up<T: Send + 'static>(
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
+    match task::spawn_blocking(work).await {
         Ok(done) => done.map_err(ReadError::into_store_error),
         Err(_) => Err(StoreError::Closed),
     }

@@ -1,26 +1,18 @@
 //! The handle of an open store, and how it implements the ports.
 
-use std::{
-    fmt,
-    path::Path,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use annalist_core::{
     Append, AppendError, Appended, Batches, Checkpoints, Cursor, EventStore, Key, Outcome, Position, Query, Read,
     SYSTEM_STREAM, Snapshot, Snapshots, Statistics, StoreError, StreamId, Subscription, Timestamp, Version,
 };
 use annalist_metrics::{Health, Metrics};
-use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use crossbeam_channel::{Sender, bounded};
-use tokio::sync::{Semaphore, oneshot};
 use tracing::Instrument as _;
 
 use crate::{
+    concurrency::{ArcSwapOption, Instant, Semaphore, Sender, bounded, oneshot, task, thread},
     error::OpenError,
     format::KeyRow,
     indexer, limits, observe,
@@ -145,7 +137,7 @@ impl Store {
             drop(engine);
             wait_for(deadline, || shared.strong_count() == 0)
         };
-        tokio::task::spawn_blocking(close).await.map_err(|_| StoreError::Closed)?
+        task::spawn_blocking(close).await.map_err(|_| StoreError::Closed)?
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::{Arc, Weak, atomic::Ordering};
 
 use annalist_core::{Cursor, Delivery, Direction, Position, Query, RecordedEvent, StoreError, Subscription};
 use async_trait::async_trait;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
 
 use crate::{
+    concurrency::{
+        time::{Instant, sleep_until},
+        watch,
+    },
     format::Damage,
     limits,
     metrics::Seen,
@@ -76,6 +76,7 @@ impl Subscription for Follow {
             drop(shared);
             let due = self.checkpoint_due.unwrap_or_else(Instant::now);
             tokio::select! {
+                biased;
                 changed = self.announcements.changed() => changed.map_err(|_| StoreError::Closed)?,
                 () = sleep_until(due), if self.checkpoint_due.is_some() => {
                     let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;

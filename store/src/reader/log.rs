@@ -7,9 +7,9 @@ use std::{
 
 use annalist_core::{Batches, Cursor, Direction, Position, RecordedEvent, StoreError};
 use async_trait::async_trait;
-use tokio::task::JoinHandle;
 
 use crate::{
+    concurrency::task,
     format::{Damage, Page},
     limits,
     rocks::{ReadError, Tier},
@@ -42,7 +42,7 @@ pub(super) struct LogRead {
 struct Ahead {
     stretch: Stretch,
     /// `None` when it has to be begun again.
-    read: Option<JoinHandle<Result<Batch, ReadError>>>,
+    read: Option<task::JoinHandle<Result<Batch, ReadError>>>,
 }
 
 impl LogRead {
@@ -69,9 +69,9 @@ impl LogRead {
         }
         for ahead in &mut self.ahead {
             let (shared, direction, stretch) = (Arc::clone(shared), self.direction, ahead.stretch);
-            ahead.read.get_or_insert_with(|| {
-                tokio::task::spawn_blocking(move || fetch(&shared, direction, stretch, Tier::Disk))
-            });
+            ahead
+                .read
+                .get_or_insert_with(|| task::spawn_blocking(move || fetch(&shared, direction, stretch, Tier::Disk)));
         }
     }
 

@@ -1,10 +1,11 @@
 //! Reading events of which it is known where they stand.
 
-use std::{ops::Range, sync::Arc, time::Instant};
+use std::{ops::Range, sync::Arc};
 
 use annalist_core::{Position, RecordedEvent, StoreError};
 
 use crate::{
+    concurrency::{Instant, task},
     format::{Damage, Place, pick_records},
     limits,
     rocks::{ReadError, Tier},
@@ -85,7 +86,7 @@ fn read_on(
     pause: Pause,
 ) -> impl Future<Output = Result<Part, StoreError>> {
     let (plan, shared) = (Arc::clone(plan), Arc::clone(shared));
-    let read = tokio::task::spawn_blocking(move || {
+    let read = task::spawn_blocking(move || {
         let mut part = Part { events: Vec::new(), next: pages.start, failed: None };
         while part.next < pages.end && part.failed.is_none() {
             let some = part.next..pages.end.min(part.next + limits::PAGES_AT_ONCE);

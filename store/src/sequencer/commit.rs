@@ -1,12 +1,15 @@
 //! Making a group durable, and answering for it.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use annalist_core::{AppendError, Position};
-use tokio::sync::oneshot;
 
 use super::{Answer, Answered, Answers, Group};
-use crate::{limits, shared::Shared};
+use crate::{
+    concurrency::{Instant, oneshot},
+    limits,
+    shared::Shared,
+};
 
 /// Writes groups. The sequencer sees to it that only one is being written at a time, in order.
 #[derive(Clone)]

@@ -1,10 +1,10 @@
 //! A group: the appends that one write and one sync make durable together.
 
 use annalist_core::Position;
-use tokio::sync::oneshot;
 
 use super::Answered;
 use crate::{
+    concurrency::oneshot,
     format::{Page, Totals},
     limits,
 };

@@ -7,17 +7,20 @@ mod commit;
 mod group;
 mod stage;
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use annalist_core::{Append, AppendError, Position, StreamId, Timestamp, Version};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, select};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::{format::KeyRow, limits, shared::Shared, tail::Generation};
+use crate::{
+    concurrency::{
+        Instant, OwnedSemaphorePermit, Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, oneshot, select,
+        thread,
+    },
+    format::KeyRow,
+    limits,
+    shared::Shared,
+    tail::Generation,
+};
 
 use commit::Committer;
 use group::Group;

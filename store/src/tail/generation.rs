@@ -6,18 +6,17 @@
 
 use std::{
     hash::BuildHasher as _,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use annalist_core::{Key, Position, Version};
-use hashbrown::{DefaultHashBuilder, HashMap};
-use parking_lot::RwLock;
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::format::{KeyRow, Kind, Place, Totals};
+use crate::{
+    concurrency::{AtomicU64, AtomicUsize, DefaultHashBuilder, OnceLock, RwLock},
+    format::{KeyRow, Kind, Place, Totals},
+};
 
 /// Enough that callers on all cores seldom meet in one.
 const SHARDS: usize = 64;
