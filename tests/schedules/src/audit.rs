@@ -42,7 +42,7 @@ impl Commit {
 pub(crate) fn judge(ledger: &Ledger) {
     let log = Log::of(&ledger.disk);
     let calls = ledger.calls();
-    let owners: Vec<Option<&Call>> = log.commits.iter().map(|commit| log.owner(commit, &calls)).collect();
+    let owners: Vec<Option<&Call>> = log.commits.iter().map(|commit| owner(commit, &calls)).collect();
     log.is_sound(&owners);
     for call in &*calls {
         let recorded = owners.iter().filter(|owner| owner.is_some_and(|owner| std::ptr::eq(owner, call))).count();
@@ -98,20 +98,6 @@ impl Log {
 
     fn commit_of_key(&self, append: &Append) -> Option<&Commit> {
         self.commits.iter().find(|commit| commit.has_key_of(append))
-    }
-
-    /// Whose commit it is. Of those with one key and no events it is the one that was told so.
-    fn owner<'a>(&self, commit: &Commit, calls: &'a [Call]) -> Option<&'a Call> {
-        let is_told = |call: &&Call| matches!(&call.answer, Some(Ok(appended)) if !appended.repeated && appended.after == commit.after && appended.cursor.position > commit.after);
-        let may_be = |call: &&Call| {
-            let ids: Vec<EventId> =
-                call.append.entries.iter().flat_map(|entry| &entry.events).map(|event| event.id).collect();
-            if ids.is_empty() { commit.has_key_of(&call.append) } else { ids == commit.ids() }
-        };
-        let mut own = calls.iter().filter(may_be);
-        own.clone()
-            .find(is_told)
-            .or_else(|| own.find(|call| matches!(call.answer, None | Some(Err(AppendError::Unknown { .. })))))
     }
 
     /// Positions, versions and times follow each other; each commit is somebody's, and was right when it was recorded.
@@ -235,4 +221,18 @@ impl Log {
         let shown: Vec<Position> = events.iter().map(|event| event.position).collect();
         assert_eq!(shown, expected, "{read:?} at {head}");
     }
+}
+
+/// Whose commit it is. Of those with one key and no events it is the one that was told so.
+fn owner<'a>(commit: &Commit, calls: &'a [Call]) -> Option<&'a Call> {
+    let is_told = |call: &&Call| matches!(&call.answer, Some(Ok(appended)) if !appended.repeated && appended.after == commit.after && appended.cursor.position > commit.after);
+    let may_be = |call: &&Call| {
+        let ids: Vec<EventId> =
+            call.append.entries.iter().flat_map(|entry| &entry.events).map(|event| event.id).collect();
+        if ids.is_empty() { commit.has_key_of(&call.append) } else { ids == commit.ids() }
+    };
+    let mut own = calls.iter().filter(may_be);
+    own.clone()
+        .find(is_told)
+        .or_else(|| own.find(|call| matches!(call.answer, None | Some(Err(AppendError::Unknown { .. })))))
 }

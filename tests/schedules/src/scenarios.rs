@@ -1,5 +1,7 @@
 //! What is run: a store, two to five clients, and something that they do at the same time.
 
+#![expect(clippy::missing_panics_doc, reason = "that is how a scenario fails")]
+
 use std::sync::Arc;
 
 use annalist_core::{
@@ -10,7 +12,7 @@ use shuttle::future::{JoinHandle, block_on, spawn};
 
 use crate::{
     audit,
-    concurrency::{choose, happens_once_in},
+    concurrency::{choose, happens_once_in, one_of},
     rocks::Faults,
     world::{World, client, everything, key, stream, tag},
 };
@@ -27,7 +29,7 @@ where
 
 /// Chunks of one event, of three, or none.
 fn some_chunk() -> usize {
-    [1, 3, NO_CHUNK][choose(3)]
+    one_of([1, 3, NO_CHUNK])
 }
 
 fn is_large() -> bool {
@@ -79,7 +81,7 @@ pub fn keys() {
 pub fn conditions() {
     let world = World::new(some_chunk(), Faults::default());
     let tasks = clients(&world, 3, |world, number| async move {
-        let home = stream(["a-1", "a-2", "a-1"][number]);
+        let home = stream(if number == 1 { "a-2" } else { "a-1" });
         let append = Append::new()
             .events(home, Expected::Any, [world.event(&["x"], is_large())])
             .unless(Query::tags([tag("x")]), Cursor::START);
@@ -93,10 +95,10 @@ pub fn conditions() {
 
 /// Two clients write and two read, by every way to the log, while generations become chunks.
 pub fn reads() {
-    let world = World::new([1, 2][choose(2)], Faults::default());
+    let world = World::new(one_of([1, 2]), Faults::default());
     let mut tasks = clients(&world, 2, |world, number| async move {
         for _ in 0..2 {
-            let names = [["a-1", "a-2"], ["a-1", "a-1"]][number];
+            let names = ["a-1", if number == 0 { "a-1" } else { "a-2" }];
             let append = names.iter().fold(Append::new(), |append, name| {
                 append.events(stream(name), Expected::Any, [world.event(&["x"], is_large())])
             });
@@ -132,7 +134,7 @@ pub fn subscriptions() {
     // All of them get all of it before the store closes, without anything else that would wake them.
     let others = followers.map(|follower| {
         let following = block_on(follower).expect("a task comes to its end");
-        spawn(following.to_the_end())
+        spawn(following.until_closed())
     });
     world.finish(tasks, others.into());
 }
@@ -150,12 +152,11 @@ pub fn anything() {
             }
         }
     });
-    world.finish(tasks, vec![spawn(following.to_the_end())]);
+    world.finish(tasks, vec![spawn(following.until_closed())]);
 }
 
 fn some_read() -> Read {
-    let mut reads = Vec::from(everything());
-    reads.swap_remove(choose(reads.len()))
+    one_of(everything())
 }
 
 /// Of a stream or two, at a version that is likely, with a key or a condition or neither.
@@ -164,18 +165,18 @@ fn some_append(world: &World) -> Append {
     let mut append = Append::new();
     for name in ["a-1", "a-2"].iter().take(1 + choose(2)) {
         let tags: &[&str] = if happens_once_in(2) { &["x"] } else { &[] };
-        append = append.events(stream(name), expected[choose(4)], [world.event(tags, is_large())]);
+        append = append.events(stream(name), one_of(expected), [world.event(tags, is_large())]);
     }
     if happens_once_in(3) {
-        append = append.guard(stream("b-1"), expected[choose(2)]);
+        append = append.guard(stream("b-1"), one_of([Expected::Any, Expected::NoStream]));
     }
     match choose(4) {
         0 => {
-            let (key, fingerprint) = key(["one", "other"][choose(2)]);
+            let (key, fingerprint) = key(one_of(["one", "other"]));
             append.keyed(key, fingerprint, "reply")
         }
         1 => {
-            let (key, fingerprint) = key(["one", "other"][choose(2)]);
+            let (key, fingerprint) = key(one_of(["one", "other"]));
             Append::new().keyed(key, fingerprint, "reply")
         }
         2 => append.unless(Query::tags([tag("x")]), Cursor::START),
@@ -247,7 +248,7 @@ pub fn closing() {
         }
     });
     let following = block_on(world.follow(Query::all(), 0));
-    tasks.push(spawn(following.to_the_end()));
+    tasks.push(spawn(following.until_closed()));
     if is_closed {
         tasks.push(client(&world, |world| async move { world.close().await }));
         tasks.push(client(&world, |world| async move {

@@ -1,5 +1,7 @@
 //! Single hand-offs, small enough for every schedule that there is; and the doubles, on which all else rests.
 
+#![expect(clippy::missing_panics_doc, reason = "that is how they fail")]
+
 use std::sync::Arc;
 
 use annalist_core::{Epoch, Position, Version};

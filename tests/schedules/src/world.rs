@@ -272,7 +272,7 @@ impl Following {
     }
 
     /// Follows until the store closes.
-    pub(crate) async fn to_the_end(mut self) {
+    pub(crate) async fn until_closed(mut self) {
         loop {
             match self.next().await {
                 Ok(_) => {}

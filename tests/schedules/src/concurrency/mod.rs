@@ -32,7 +32,12 @@ pub(crate) fn happens_once_in(times: u32) -> bool {
     shuttle::rand::thread_rng().gen_range(0..times) == 0
 }
 
-/// One of so many.
+/// One number of so many.
 pub(crate) fn choose(count: usize) -> usize {
     shuttle::rand::thread_rng().gen_range(0..count)
+}
+
+/// One of these.
+pub(crate) fn one_of<T, const COUNT: usize>(all: [T; COUNT]) -> T {
+    all.into_iter().nth(choose(COUNT)).expect("it is one of them")
 }
