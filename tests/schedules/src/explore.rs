@@ -12,7 +12,7 @@ use std::{
 
 use shuttle::{
     Config, FailurePersistence, MaxSteps, Runner,
-    scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler, UrwRandomScheduler},
+    scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplayScheduler, Scheduler, UrwRandomScheduler},
 };
 
 use crate::{
@@ -42,7 +42,8 @@ pub fn explore(name: &str, count: u64, scenario: fn(), expected: &[Kind]) {
         STEPS.set(STEPS.get() + shuttle::current::context_switches() as u64);
     };
     if let Ok(file) = env::var("ANNALIST_SCHEDULE") {
-        shuttle::replay_from_file(scenario, file);
+        let replay = ReplayScheduler::new_from_file(file).expect("the file of the schedule can be read");
+        Runner::new(replay, config()).run(scenario);
         return;
     }
     let usual = count;

@@ -59,6 +59,7 @@ mod observe;
 mod store;
 
 pub mod census;
+mod following;
 mod world;
 
 mod audit;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use annalist_core::{
-    Append, AppendError, Appended, Cursor, Delivery, Direction, EventId, EventStore as _, EventType, Fingerprint, Key,
-    NewEvent, Position, Query, Read, RecordedEvent, Source, StoreError, StreamId, Tag, Version,
+    Append, AppendError, Appended, Cursor, Direction, EventId, EventStore as _, EventType, Fingerprint, Key, NewEvent,
+    Position, Query, Read, RecordedEvent, Source, StreamId, Tag, Version,
 };
 use shuttle::future::{JoinHandle, block_on, spawn};
 use uuid::Uuid;
@@ -21,6 +21,7 @@ use crate::{
     audit,
     census::{self, Kind},
     concurrency::happens_once_in,
+    following::Following,
     options::StoreOptions,
     recovery,
     rocks::{Disk, Faults},
@@ -182,9 +183,7 @@ impl World {
     /// Follows a query until so many events have come; whoever gets the rest waits for the end of the store.
     pub(crate) async fn follow(&self, query: Query, count: usize) -> Following {
         let subscription = self.store.subscribe(query.clone(), Cursor::START).await.expect("a subscription begins");
-        let ledger = Arc::clone(&self.ledger);
-        let mut following =
-            Following { subscription, ledger, query, last: Position::ZERO, at_edge: false, events: Vec::new() };
+        let mut following = Following::new(Arc::clone(&self.ledger), subscription, query);
         let mut seen = 0;
         while seen < count {
             seen += following.next().await.expect("the store is open");
@@ -225,65 +224,6 @@ impl World {
     pub(crate) async fn close(&self) {
         self.ledger.is_closing.store(true, Ordering::SeqCst);
         self.store.close().await.expect("the store closes");
-    }
-}
-
-/// A subscription, and what it has said.
-pub(crate) struct Following {
-    subscription: Box<dyn annalist_core::Subscription>,
-    ledger: Arc<Ledger>,
-    query: Query,
-    last: Position,
-    at_edge: bool,
-    events: Vec<RecordedEvent>,
-}
-
-impl Following {
-    /// How many events came next; zero for news of another kind.
-    pub(crate) async fn next(&mut self) -> Result<usize, StoreError> {
-        match self.subscription.next().await? {
-            Delivery::Events(events) => {
-                assert!(!events.is_empty(), "a delivery has events");
-                for event in &events {
-                    assert!(event.position > self.last, "{} comes behind {}", event.position, self.last);
-                    assert!(event.position <= self.ledger.disk.durable(), "{} is not durable", event.position);
-                    assert!(self.query.is_all() || self.query.matches(event), "it was not asked for");
-                    self.last = event.position;
-                }
-                self.at_edge = false;
-                let count = events.len();
-                self.events.extend(events);
-                Ok(count)
-            }
-            Delivery::CaughtUp(cursor) => {
-                assert!(!self.at_edge, "it has caught up twice");
-                assert!(cursor.position >= self.last, "it has caught up with less than it has seen");
-                (self.at_edge, self.last) = (true, cursor.position);
-                census::note(Kind::CaughtUp);
-                Ok(0)
-            }
-            Delivery::Checkpoint(cursor) => {
-                assert!(cursor.position >= self.last, "a checkpoint goes back");
-                self.last = cursor.position;
-                census::note(Kind::Checkpoint);
-                Ok(0)
-            }
-        }
-    }
-
-    /// Follows until the store closes.
-    pub(crate) async fn until_closed(mut self) {
-        loop {
-            match self.next().await {
-                Ok(_) => {}
-                Err(StoreError::Closed) => break,
-                Err(error) => panic!("a subscription ends with {error}"),
-            }
-        }
-        // Up to the last that it was told of, it has seen what a read would have shown.
-        let Self { ledger, query, last: head, events, .. } = self;
-        let read = if query.is_all() { Read::all(Position::ZERO) } else { Read::query(query, Position::ZERO) };
-        ledger.seen().push(Seen { read, head, events });
     }
 }
 

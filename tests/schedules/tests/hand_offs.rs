@@ -34,7 +34,7 @@ fn readers_see_each_event_once() {
 fn subscribers_get_each_event_once_and_are_told_the_end() {
     explore(
         "subscribers_get_each_event_once_and_are_told_the_end",
-        1000,
+        600,
         scenarios::subscriptions,
         &[Recorded, CaughtUp, Checkpoint],
     );
@@ -44,7 +44,7 @@ fn subscribers_get_each_event_once_and_are_told_the_end() {
 fn what_clients_are_told_is_true() {
     explore(
         "what_clients_are_told_is_true",
-        1000,
+        600,
         scenarios::anything,
         &[Recorded, Repeated, Conflict, ConditionFailed, SharedWrite, AcrossTheMark, CaughtUp],
     );
@@ -54,7 +54,7 @@ fn what_clients_are_told_is_true() {
 fn nothing_is_written_behind_a_failed_write() {
     explore(
         "nothing_is_written_behind_a_failed_write",
-        1000,
+        600,
         scenarios::failed_write,
         &[Recorded, Repeated, Unknown, Poisoned],
     );
@@ -64,7 +64,7 @@ fn nothing_is_written_behind_a_failed_write() {
 fn an_index_that_fails_holds_nobody_up() {
     explore(
         "an_index_that_fails_holds_nobody_up",
-        1000,
+        600,
         scenarios::failed_index,
         &[Recorded, Unavailable, AcrossTheMark],
     );
