@@ -40,9 +40,9 @@ pub(super) fn take(
         return Err(BackupError::Unfit { dir: dir.to_owned(), detail });
     }
     folder.tidy(&whole)?;
-    let staged = Staged::link(shared)?;
+    let staged = Staged::new(shared)?;
     let last = whole.iter().rev().find(|manifest| manifest.identity.epoch == shared.identity.epoch);
-    let (position, checksum) = staged.check(shared, last)?;
+    let (position, checksum) = staged.link(last)?;
     let number = folder.next_number()?;
     let (files, added_bytes) = copy_new(folder, &staged, shared, &whole, number, &mut progress)?;
     progress(Progress { done: added_bytes, total: added_bytes });
@@ -77,42 +77,64 @@ struct Staged<'a> {
     _alone: parking_lot::MutexGuard<'a, ()>,
 }
 
+/// How often it is tried to link the log.
+const LINKS_MAX: u32 = 10;
+
 impl<'a> Staged<'a> {
-    fn link(shared: &'a Shared) -> Result<Self, BackupError> {
+    fn new(shared: &'a Shared) -> Result<Self, BackupError> {
         let log = shared.log.dir();
         let store = log.parent().unwrap_or(log);
         let busy = || BackupError::Busy { dir: store.to_owned(), holder: "another backup of it".to_owned() };
         let alone = shared.backing_up.try_lock().ok_or_else(busy)?;
-        let dir = store.join(STAGING);
-        if dir.exists() {
-            fs::remove_dir_all(&dir).map_err(BackupError::io("remove", &dir))?;
-        }
         // What became of a failed write is for recovery to find out.
         if let Some(poisoned) = shared.poisoned() {
             return Err(store_error(ReadError::Poisoned(poisoned.to_string())));
         }
-        let staged = Self { shared, dir, watermark: shared.watermark(), _alone: alone };
-        staged.shared.log.link_to(&staged.dir).map_err(store_error)?;
-        Ok(staged)
+        Ok(Self { shared, dir: store.join(STAGING), watermark: shared.watermark(), _alone: alone })
     }
 
-    /// Reads what is new since the last backup. Returns where the log ends, and the checksum of its last page.
-    fn check(&self, shared: &Shared, last: Option<&Manifest>) -> Result<(Position, u32), BackupError> {
-        let log = LogDb::open_linked(&self.dir, &shared.options).map_err(store_error)?;
-        let known = last.map_or((Position::ZERO, 0), |last| (last.position, last.checksum));
-        let end = log.check_pages(known).map_err(store_error)?;
-        let end = end.as_ref().map_or((Position::ZERO, 0), |page| (Page::last(page), page.checksum()));
-        if end.0 < self.watermark {
-            let detail = "the tables of the log end before events that were durable; verify the store";
-            return Err(store_error(crate::format::Damage { position: end.0.next(), detail }.into()));
+    /// Links the log, and reads what is new since the last backup. Returns where the log ends, and the checksum of its last page.
+    fn link(&self, last: Option<&Manifest>) -> Result<(Position, u32), BackupError> {
+        let mut linked = self.try_to_link();
+        for _ in 1..LINKS_MAX {
+            let Err(error) = &linked else { break };
+            tracing::debug!(%error, "linking the log again");
+            linked = self.try_to_link();
         }
-        Ok(end)
+        let known = last.map_or((Position::ZERO, 0), |last| (last.position, last.checksum));
+        let end = linked?.check_pages(known).map_err(store_error)?;
+        Ok(end.as_ref().map_or((Position::ZERO, 0), |page| (Page::last(page), page.checksum())))
+    }
+
+    /// Beside writes RocksDB 11.8 does not always succeed. It flushes first, and waits for the memtable of one column family as if
+    /// it were that of the other (`DBImpl::AtomicFlushMemTables`): while an earlier flush is under way, it may link before its
+    /// own is done. And it copies write-ahead logs, which nobody needs here, and fails when one that is recycled becomes shorter
+    /// meanwhile.
+    fn try_to_link(&self) -> Result<LogDb, BackupError> {
+        if self.dir.exists() {
+            self.remove()?;
+        }
+        self.shared.log.link_to(&self.dir).map_err(store_error)?;
+        let log = LogDb::open_linked(&self.dir, &self.shared.options).map_err(store_error)?;
+        let last = log.last_page().map_err(store_error)?;
+        let position = last.as_ref().map_or(Position::ZERO, Page::last);
+        if position < self.watermark {
+            let detail = "the tables of the log end before events that were durable; verify the store";
+            return Err(store_error(crate::format::Damage { position: position.next(), detail }.into()));
+        }
+        Ok(log)
+    }
+
+    fn remove(&self) -> Result<(), BackupError> {
+        fs::remove_dir_all(&self.dir).map_err(BackupError::io("remove", &self.dir))
     }
 }
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.dir) {
+        if self.dir.exists()
+            && let Err(error) = self.remove()
+        {
             tracing::warn!(%error, dir = %self.dir.display(), "what was linked for a backup is not removed; the next one does it");
         }
     }
