@@ -38,8 +38,8 @@ pub(crate) trait Kind: Send + 'static {
         asked: Request<impl Stream<Item = Self::Asked> + Send + 'static>,
     ) -> impl Future<Output = Result<Response<Streaming<Self::Said>>, Status>> + Send;
 
-    /// A question with its number.
-    fn asked(number: u64, question: Self::Question) -> Self::Asked;
+    /// A question with its number, and the trace that it is part of.
+    fn asked(number: u64, question: Self::Question, trace: Option<v1::TraceContext>) -> Self::Asked;
 
     /// Which question this is about, and what it says.
     fn understood(said: Self::Said) -> (u64, Said<Self::Answer>);
@@ -102,6 +102,7 @@ impl<K: Kind> Pipeline<K> {
         let (mut metadata, _, question) = request.into_parts();
         // The call outlives this question.
         metadata.remove("grpc-timeout");
+        let trace = trace(&mut metadata);
         let Call { questions, waiting } = self.0.lock().call(client, metadata);
         let Ok(place) = questions.reserve().await else { return Err(waiting.lock().status()) };
         let (answer, answered) = oneshot::channel();
@@ -114,12 +115,24 @@ impl<K: Kind> Pipeline<K> {
             waiting.sent += 1;
             let number = waiting.sent;
             waiting.answers.insert(number, answer);
-            place.send(K::asked(number, question));
+            place.send(K::asked(number, question, trace));
             number
         };
         let _forget = Forget { waiting: &waiting, number };
         answered.await.unwrap_or_else(|_| Err(Status::unknown("the client ended"))).map(Response::new)
     }
+}
+
+/// The headers that say which trace a request is part of.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+/// See [`TRACEPARENT`].
+pub(crate) const TRACESTATE: &str = "tracestate";
+
+/// Takes out which trace a question is part of: others on the call are part of others.
+fn trace(metadata: &mut MetadataMap) -> Option<v1::TraceContext> {
+    let mut take = |name| metadata.remove(name).and_then(|value| value.to_str().ok().map(str::to_owned));
+    let (traceparent, tracestate) = (take(TRACEPARENT), take(TRACESTATE));
+    Some(v1::TraceContext { traceparent: traceparent?, tracestate })
 }
 
 /// Whoever gives up waiting is forgotten.
@@ -246,8 +259,8 @@ impl Kind for Appends {
         client.pipeline(asked).await
     }
 
-    fn asked(number: u64, append: v1::AppendRequest) -> v1::PipelineRequest {
-        v1::PipelineRequest { number, append: Some(append) }
+    fn asked(number: u64, append: v1::AppendRequest, trace: Option<v1::TraceContext>) -> v1::PipelineRequest {
+        v1::PipelineRequest { number, append: Some(append), trace }
     }
 
     fn understood(said: v1::PipelineResponse) -> (u64, Said<v1::AppendResponse>) {
@@ -278,8 +291,8 @@ impl Kind for Lookups {
         client.lookup(asked).await
     }
 
-    fn asked(number: u64, read: v1::ReadRequest) -> v1::LookupRequest {
-        v1::LookupRequest { number, read: Some(read) }
+    fn asked(number: u64, read: v1::ReadRequest, trace: Option<v1::TraceContext>) -> v1::LookupRequest {
+        v1::LookupRequest { number, read: Some(read), trace }
     }
 
     fn understood(said: v1::LookupResponse) -> (u64, Said<v1::Found>) {

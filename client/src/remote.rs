@@ -1,8 +1,8 @@
 //! The connection, and how a call is repeated.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::OnceLock, time::Duration};
 
-use annalist_core::StoreError;
+use annalist_core::{StoreError, TraceContext};
 use annalist_proto::{
     MESSAGE_BYTES_MAX,
     v1::{
@@ -26,7 +26,7 @@ use crate::{
     limits,
     options::{ApiKey, RemoteOptions},
     pause::Pauses,
-    pipeline::{Appends, Lookups, Pipeline},
+    pipeline::{Appends, Lookups, Pipeline, TRACEPARENT, TRACESTATE},
     tls,
 };
 
@@ -39,7 +39,11 @@ pub(crate) struct Remote {
     options: RemoteOptions,
     budget: Budget,
     closed: watch::Sender<bool>,
+    /// Who knows which trace a request is part of.
+    traced: OnceLock<Box<Current>>,
 }
+
+type Current = dyn Fn() -> Option<TraceContext> + Send + Sync;
 
 /// A request that is answered by a stream: its deadline is for the first message, which only this end can tell.
 pub(crate) fn streamed<T>(mut request: Request<T>) -> Request<T> {
@@ -96,6 +100,7 @@ impl Remote {
             options,
             budget: Budget::new(),
             closed: watch::Sender::new(false),
+            traced: OnceLock::new(),
         })
     }
 
@@ -135,10 +140,22 @@ impl Remote {
         CareClient::new(self.channel.clone())
     }
 
-    /// A request with the key that the server asks for, if it does.
+    /// Has this asked which trace a request is part of. Whoever says so first is asked.
+    pub(crate) fn trace_with(&self, current: Box<Current>) {
+        _ = self.traced.set(current);
+    }
+
+    /// A request with the key that the server asks for, if it does, and with the trace that it is part of, if there is one.
     pub(crate) fn authorized<T>(&self, mut request: Request<T>) -> Request<T> {
         if let Some(key) = self.options.key.as_ref().and_then(ApiKey::header) {
             request.metadata_mut().insert("authorization", key);
+        }
+        if let Some(TraceContext { traceparent, tracestate }) = self.traced.get().and_then(|current| current()) {
+            for (name, value) in [(TRACEPARENT, Some(traceparent)), (TRACESTATE, tracestate)] {
+                if let Some(value) = value.and_then(|value| value.parse().ok()) {
+                    request.metadata_mut().insert(name, value);
+                }
+            }
         }
         request
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annalist_core::{
     Append, AppendError, Appended, Batches, Checkpoints, Cursor, EventStore, Invalid, Key, Outcome, Position, Query,
-    Read, Snapshot, Snapshots, Statistics, StoreError, StreamId, Subscription, Timestamp,
+    Read, Snapshot, Snapshots, Statistics, StoreError, StreamId, Subscription, Timestamp, TraceContext,
 };
 use annalist_proto::v1;
 use async_trait::async_trait;
@@ -50,6 +50,12 @@ impl RemoteStore {
 
     pub(crate) const fn remote(&self) -> &Arc<Remote> {
         &self.remote
+    }
+
+    /// Asks this with each request which trace it is part of, in the task of who calls, and tells the server, whose spans go on
+    /// there. For all handles of this client, and for good: who says so first is asked.
+    pub fn trace_with(&self, current: impl Fn() -> Option<TraceContext> + Send + Sync + 'static) {
+        self.remote.trace_with(Box::new(current));
     }
 
     /// Closes this client for all its handles: everything answers [`StoreError::Closed`] from now on, also what is waited

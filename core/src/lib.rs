@@ -14,6 +14,7 @@ mod stream;
 
 mod event;
 mod metadata;
+mod trace;
 
 mod append;
 mod query;
@@ -45,3 +46,4 @@ pub use recorded::RecordedEvent;
 pub use statistics::Statistics;
 pub use store::{Batches, Checkpoints, Delivery, EventStore, Snapshot, Snapshots, Subscription, locate};
 pub use stream::{SYSTEM_STREAM, StreamId, category};
+pub use trace::TraceContext;

@@ -5,6 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
+pub use annalist_core::TraceContext;
 use annalist_core::{Metadata, RecordedEvent};
 use tracing::level_filters::LevelFilter;
 
@@ -17,16 +18,6 @@ const LINKS_MAX: usize = 32;
 /// Events of one batch that are looked at for links: their circumstances are decoded for that.
 const LINKED_EVENTS_MAX: usize = 256;
 
-/// The W3C trace context of what is being done, as text; see
-/// [`AppBuilder::with_trace_context`](crate::AppBuilder::with_trace_context).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TraceContext {
-    /// `00-`, the trace, the span and the flags, as the header `traceparent` has them.
-    pub traceparent: String,
-    /// What the header `tracestate` has, if anything.
-    pub tracestate: Option<String>,
-}
-
 /// Knows the trace context of the current span, if someone has said how.
 #[derive(Clone, Default)]
 pub(crate) struct Tracer(Option<Arc<Current>>);
@@ -38,11 +29,20 @@ impl Tracer {
         Self(Some(Arc::new(current)))
     }
 
+    /// Whether someone has said how.
+    pub(crate) const fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The trace context of the current span.
+    pub(crate) fn current(&self) -> Option<TraceContext> {
+        self.0.as_ref().and_then(|current| current())
+    }
+
     /// Notes the current trace context, unless another was given; that of what is around it if there is no current one.
     pub(crate) fn fill(&self, metadata: &mut Metadata, around: Option<TraceContext>) {
         if metadata.traceparent.is_none()
-            && let Some(TraceContext { traceparent, tracestate }) =
-                self.0.as_ref().and_then(|current| current()).or(around)
+            && let Some(TraceContext { traceparent, tracestate }) = self.current().or(around)
         {
             (metadata.traceparent, metadata.tracestate) = (Some(traceparent), tracestate);
         }

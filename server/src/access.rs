@@ -103,8 +103,13 @@ pub(crate) async fn guard(
 /// Why the handlers deny what the guard has let in.
 const CONFINED: &str = "it is confined to categories";
 
+/// The call that appends share.
+pub(crate) const PIPELINE: &str = "/annalist.v1.EventStore/Pipeline";
+/// The call that short reads share.
+pub(crate) const LOOKUP: &str = "/annalist.v1.EventStore/Lookup";
+
 /// Calls that many requests share. What is denied to one of them does not show in how the call is answered.
-const SHARED: [&str; 2] = ["/annalist.v1.EventStore/Pipeline", "/annalist.v1.EventStore/Lookup"];
+const SHARED: [&str; 2] = [PIPELINE, LOOKUP];
 
 /// Where the handler of a shared call tells what it denies. Such calls have it as an extension.
 #[derive(Clone)]

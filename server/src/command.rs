@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     configuration::{Configuration, ConfigurationError, Values},
+    limits::TELEMETRY_MAX,
     server::{Server, ServerError},
 };
 
@@ -70,7 +71,8 @@ impl Arguments {
     }
 }
 
-/// Serves until the process is told to end, and says on standard output where it listens. SIGHUP has keys and certificates read
+/// Serves until the process is told to end, and says on standard output where it listens. What it tells of itself, log lines and
+/// traces, is set up here. SIGHUP has keys and certificates read
 /// again. A second signal to end ends the process at once: everything acknowledged is in the store all the same.
 ///
 /// # Errors
@@ -79,17 +81,23 @@ pub async fn serve(arguments: Arguments) -> Result<(), ServerError> {
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let options = arguments.configuration()?.options().clone();
     let shown = options.data.display().to_string();
+    let telemetry = options.telemetry().start()?;
     let running = Server::start(options).await?;
     // Whoever started it may have asked for any port. If nobody listens any more, that is no reason to end.
     _ = writeln!(std::io::stdout(), "listening on {}, storing in {shown}", running.url());
     let reload = running.reload();
     signals.end(&reload).await;
     tracing::info!("ending");
+    let ending = async {
+        let ended = running.shutdown().await;
+        telemetry.end(TELEMETRY_MAX).await;
+        ended
+    };
     tokio::select! {
         biased;
         // Without the destructors of C++, which the store's threads may still depend on.
         () = signals.end(&reload) => signal_hook::low_level::exit(130),
-        ended = running.shutdown() => ended,
+        ended = ending => ended,
     }
 }
 

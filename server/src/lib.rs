@@ -32,6 +32,7 @@ mod access;
 mod deadline;
 mod memory;
 mod refresh;
+mod requests;
 
 mod grpc;
 

@@ -70,6 +70,16 @@ pub(crate) const CERTIFICATE_WARNING_INTERVAL: Duration = Duration::from_hours(2
 /// largest appends, or very many of the usual size.
 pub(crate) const REQUEST_MEMORY_BYTES: usize = 256 * 1024 * 1024;
 
+/// Longest correlation id that a caller may give. Ids that people and gateways make have at most 64 characters.
+pub(crate) const CORRELATION_ID_BYTES_MAX: usize = 128;
+/// Longest `traceparent` that is looked at: it has 55 characters, and later versions may append something.
+pub(crate) const TRACEPARENT_BYTES_MAX: usize = 128;
+/// Longest `tracestate` that is carried on: what the W3C standard asks everybody to carry.
+pub(crate) const TRACESTATE_BYTES_MAX: usize = 512;
+
+/// How long the end waits for spans to be sent. They are a help, not a promise.
+pub(crate) const TELEMETRY_MAX: Duration = Duration::from_secs(3);
+
 /// Most lines of the audit log in a second. Those beyond are counted: who is refused again and again must not fill the disk.
 pub(crate) const AUDIT_LINES_PER_SECOND: u32 = 100;
 

@@ -4,7 +4,6 @@ use std::{io::Write as _, process::ExitCode};
 
 use annalist_server::{Arguments, Role, new_key, serve};
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 #[derive(Parser, Debug)]
 #[command(version, about = "A store of events as a server")]
@@ -31,8 +30,6 @@ enum Order {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let command = Command::parse();
     let done = match command.order {
         None => serve(command.arguments).await.map_err(|error| error.to_string()),

@@ -7,6 +7,7 @@ use std::{
 
 use annalist_proto::PORT;
 use annalist_store::StoreOptions;
+use annalist_telemetry::{LogFormat, Telemetry, TelemetryBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::{limits, tls::TlsOptions};
@@ -30,6 +31,11 @@ pub struct ServerOptions {
     /// Where it is told who was refused and what was administered: a file that is added to, one JSON object for each line. Without
     /// it that goes to the log, as `annalist::audit`. Default: none. Since 0.1.
     pub audit: Option<PathBuf>,
+    /// How log lines are written to standard error by [`serve`](crate::serve). Default: text. Since 0.1.
+    pub log: LogFormat,
+    /// Where [`serve`](crate::serve) sends traces by OTLP over HTTP, such as `http://collector:4318/v1/traces`. Default: where the
+    /// variable `OTEL_EXPORTER_OTLP_ENDPOINT` says, and nowhere without it. Since 0.1.
+    pub traces: Option<String>,
     /// The folder of the backups that clients may ask for; without it they cannot. It is best on another disk. Default: none. Since 0.1.
     pub backups: Option<PathBuf>,
     /// Memory for the bodies of all requests together, in bytes; those beyond are refused as unavailable. Default: 256 MiB. Since 0.1.
@@ -49,9 +55,22 @@ impl Default for ServerOptions {
             without_keys: false,
             tls: None,
             audit: None,
+            log: LogFormat::Text,
+            traces: None,
             backups: None,
             request_memory_bytes: limits::REQUEST_MEMORY_BYTES,
             store,
+        }
+    }
+}
+
+impl ServerOptions {
+    /// What is told of the server while it runs.
+    pub(crate) fn telemetry(&self) -> TelemetryBuilder {
+        let telemetry = Telemetry::of("annalist-server").logs(self.log);
+        match &self.traces {
+            Some(endpoint) => telemetry.traces_to(endpoint),
+            None => telemetry,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 use annalist_core::StoreError;
 use annalist_proto::v1::FILE_DESCRIPTORS;
 use annalist_store::{OpenError, Store};
+use annalist_telemetry::TelemetryError;
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
@@ -29,6 +30,7 @@ use crate::{
     memory::{self, Memory},
     options::ServerOptions,
     refresh::{self, Secrets},
+    requests,
     stopping::Stopping,
     tls::{Tls, TlsError},
 };
@@ -80,6 +82,9 @@ pub enum ServerError {
         /// The address.
         address: SocketAddr,
     },
+    /// Traces cannot be sent as it is told.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// The signals that end a process cannot be listened to.
     #[error("cannot listen to signals: {0}")]
     Signals(std::io::Error),
@@ -99,6 +104,7 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub fn check(options: &ServerOptions) -> Result<(), ServerError> {
+        options.telemetry().check()?;
         Self::secrets(options).map(drop)
     }
 
@@ -146,6 +152,7 @@ impl Server {
         let memory = Arc::new(Memory::new(request_memory_bytes));
         routes = routes.layer(from_fn_with_state(memory, memory::within));
         routes = routes.layer(from_fn_with_state(Arc::new(access), access::guard));
+        routes = routes.layer(from_fn(requests::within));
         let (reload, scheme) = (Arc::new(Notify::new()), if tls.is_some() { "https" } else { "http" });
         // Before anybody can ask.
         health::tell(&store, &reporter).await;

@@ -54,6 +54,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     flag("tls.client_ca", Kind::Text, "the authorities that clients must have certificates of, PEM"),
     flag("backups", Kind::Text, "the folder of the backups that clients may ask for"),
     no_flag("audit", Kind::Text, "the file that refusals and administration are told to; without it, the log"),
+    no_flag("log", Kind::Text, "how log lines are written: `text` or `json`"),
+    no_flag("traces", Kind::Text, "where traces are sent by OTLP, such as `http://collector:4318/v1/traces`"),
     no_flag("request_memory_bytes", Kind::Number, "memory for the bodies of all requests together"),
     no_flag("store.create", Kind::Switch, "whether a store is made where there is none"),
     no_flag("store.durability", Kind::Text, "what an acknowledgement promises: `power-loss` or `process-crash`"),

@@ -42,7 +42,7 @@ pub use health::{Condition, Health, Part};
 pub use inbound::{Accepted, IdempotencyKey, InboundOptions, Operation};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use service::{Running, Service, ServiceError, ShutdownOptions, Stop};
-pub use telemetry::{JsonLines, Telemetry, TelemetryBuilder, TelemetryError, init_logs};
+pub use telemetry::{JsonLines, LogFormat, Telemetry, TelemetryBuilder, TelemetryError, init_logs};
 pub use version::ApiVersion;
 
 /// What metrics of your own are registered in, with [`Service::metrics`].

@@ -109,10 +109,6 @@ pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(5);
 /// What a service that others wait for must promise: slower ones are asked by messages.
 pub(crate) const SYNC_SLA_MAX: Duration = Duration::from_millis(100);
 
-/// How long one batch of spans may take to be sent, unless `OTEL_EXPORTER_OTLP_TIMEOUT` says otherwise: what the
-/// specification has.
-pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How long a service waits, at its end, for spans to be sent. They are a help, not a promise.
 pub(crate) const TELEMETRY_MAX: Duration = Duration::from_secs(3);
 

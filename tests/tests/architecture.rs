@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("annalist-macros", &[]),
     ("annalist-metrics", &[]),
     ("annalist-memory", &["annalist-core"]),
+    ("annalist-telemetry", &["annalist-core"]),
     ("annalist-store", &["annalist-core", "annalist-metrics"]),
     (
         "annalist",
@@ -32,13 +33,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("annalist-nats", &["annalist-core", "annalist"]),
     ("annalist-sql", &["annalist-core", "annalist"]),
-    ("annalist-service", &["annalist-core", "annalist"]),
+    ("annalist-service", &["annalist-core", "annalist-telemetry", "annalist"]),
     ("annalist-proto", &["annalist-core"]),
     ("annalist-client", &["annalist-core", "annalist-proto"]),
-    ("annalist-server", &["annalist-client", "annalist-core", "annalist-metrics", "annalist-proto", "annalist-store"]),
+    (
+        "annalist-server",
+        &[
+            "annalist-client",
+            "annalist-core",
+            "annalist-metrics",
+            "annalist-proto",
+            "annalist-store",
+            "annalist-telemetry",
+        ],
+    ),
     ("annalist-cli", &["annalist-client", "annalist-core", "annalist-server", "annalist-store"]),
     ("bank", &["annalist", "annalist-sql"]),
-    ("orders", &["annalist", "annalist-nats", "annalist-service", "annalist-sql", "annalist-store"]),
+    (
+        "orders",
+        &["annalist", "annalist-nats", "annalist-service", "annalist-sql", "annalist-store", "annalist-telemetry"],
+    ),
 ];
 
 /// What any package may use in its tests besides: the stores to test with, and the face that derived code is written for.
@@ -53,21 +67,22 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("async-nats", &["annalist-nats"]),
     ("sqlx", &["annalist-sql"]),
     ("prometheus-client", &["annalist-metrics", "annalist-service"]),
-    ("reqwest", &["annalist-service"]),
+    ("reqwest", &["annalist-service", "annalist-telemetry"]),
     ("tonic", &["annalist-client", "annalist-proto", "annalist-server"]),
-    // The shop has a receiver of traces within a test.
-    ("prost", &["annalist-proto", "orders"]),
-    ("opentelemetry", &["annalist-service"]),
-    ("opentelemetry_sdk", &["annalist-service"]),
-    ("opentelemetry-otlp", &["annalist-service"]),
-    ("tracing-opentelemetry", &["annalist-service"]),
+    // A receiver of traces for tests.
+    ("prost", &["annalist-proto", "annalist-telemetry"]),
+    // The edge of a service tests what becomes of its spans.
+    ("opentelemetry", &["annalist-service", "annalist-telemetry"]),
+    ("opentelemetry_sdk", &["annalist-service", "annalist-telemetry"]),
+    ("opentelemetry-otlp", &["annalist-telemetry"]),
+    ("tracing-opentelemetry", &["annalist-telemetry"]),
 ];
 
 /// What the vocabulary must do without: runtimes, engines, brokers, servers.
 const NOT_IN_CORE: &[&str] = &["tokio", "rocksdb", "librocksdb-sys", "async-nats", "sqlx", "axum", "tonic", "mio"];
 
 /// Packages whose `lib.rs` declares modules in the order in which data flows: each uses only those before it.
-const ORDERED_MODULES: &[&str] = &["metrics", "store", "sql", "service", "client", "server"];
+const ORDERED_MODULES: &[&str] = &["metrics", "store", "sql", "telemetry", "service", "client", "server"];
 
 /// Most lines of a file, tests apart.
 const FILE_LINES_MAX: usize = 600;

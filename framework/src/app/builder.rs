@@ -236,7 +236,7 @@ impl AppBuilder {
 
     /// Asks this for the trace context of the current span when a command begins and when a saga records something; it is
     /// recorded with the events, unless the command was given another. Whoever handles the events links to it: see
-    /// `docs/spans.md` in the repository.
+    /// `docs/spans.md` in the repository. The server of a remote store is told with each request, and goes on with the trace.
     pub fn with_trace_context(self, current: impl Fn() -> Option<TraceContext> + Send + Sync + 'static) -> Self {
         Self { tracer: Tracer::new(current), ..self }
     }
@@ -280,6 +280,7 @@ impl AppBuilder {
         if let Some((category, command)) = command_set.clash() {
             return Err(StartError::CommandTwice { category, command });
         }
+        store.trace_with(&tracer);
         let mut destinations = HashSet::new();
         for destination in outboxes.iter().map(Outbox::destination) {
             if !destinations.insert(destination.clone()) {

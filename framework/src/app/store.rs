@@ -6,7 +6,7 @@ use annalist_core::{Checkpoints, EventStore, Snapshots, StoreError};
 use annalist_metrics::{Health, Metrics};
 use futures_util::future::BoxFuture;
 
-use crate::projection::KeyValueStore;
+use crate::{projection::KeyValueStore, trace::Tracer};
 
 /// What a store says of itself.
 #[derive(Clone)]
@@ -15,6 +15,7 @@ pub(super) struct Observed {
     pub(super) health: Arc<dyn Fn() -> Health + Send + Sync>,
 }
 
+type Traced = Arc<dyn Fn(Tracer) + Send + Sync>;
 type Close = Arc<dyn Fn() -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
 
 /// Everything that an app keeps: events, snapshots, the notes of consumers, and the rows of embedded views. Clones share
@@ -27,6 +28,7 @@ pub struct Store {
     pub(super) views: Arc<dyn KeyValueStore>,
     close: Close,
     observed: Option<Observed>,
+    traced: Option<Traced>,
 }
 
 impl Store {
@@ -111,6 +113,9 @@ impl Store {
     pub fn remote_with(address: &str, options: crate::RemoteOptions) -> Result<Self, crate::AddressError> {
         let store = annalist_client::RemoteStore::connect_with(address, options)?;
         let ports = Self::new(store.clone(), Arc::new(crate::projection::MemoryKeyValue::new()));
+        let traced = store.clone();
+        let traced: Traced = Arc::new(move |tracer| traced.trace_with(move || tracer.current()));
+        let ports = Self { traced: Some(traced), ..ports };
         Ok(ports.on_close(move || {
             store.close();
             Box::pin(std::future::ready(Ok(())))
@@ -128,6 +133,7 @@ impl Store {
             views,
             close: Arc::new(|| Box::pin(std::future::ready(Ok(())))),
             observed: None,
+            traced: None,
         }
     }
 
@@ -162,6 +168,13 @@ impl Store {
     /// Whether the store takes appends; healthy if it does not say.
     pub(super) fn health(&self) -> Health {
         self.observed.as_ref().map_or_else(Health::default, |observed| (observed.health)())
+    }
+
+    /// Has the store told which trace what it is asked for belongs to, if it is elsewhere.
+    pub(super) fn trace_with(&self, tracer: &Tracer) {
+        if let Some(traced) = self.traced.as_ref().filter(|_| tracer.is_there()) {
+            traced(tracer.clone());
+        }
     }
 
     /// The log: to read it, or to append what no aggregate decides, such as an import of events.

@@ -84,7 +84,7 @@ fn every_option_is_a_setting() {
     tls.client_ca = Some("ca".into());
     let mut options = ServerOptions::default();
     (options.keys, options.tls, options.audit) = (Some("keys".into()), Some(tls), Some("audit".into()));
-    options.backups = Some("backups".into());
+    (options.backups, options.traces) = (Some("backups".into()), Some("http://collector:4318/v1/traces".to_owned()));
     let options: BTreeSet<String> =
         flat(&Table::try_from(options).expect("options are data"), "").into_keys().collect();
     let settings: BTreeSet<String> = SETTINGS.iter().map(|setting| setting.name.to_owned()).collect();

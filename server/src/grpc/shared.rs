@@ -7,6 +7,7 @@ use annalist_proto::{
     v1::{self, lookup_response::Answer as Looking, pipeline_response::Answer as Appending},
 };
 use tonic::{Code, Request, Status, Streaming};
+use tracing::{Instrument as _, Span};
 
 use super::{
     events::{append, look_up},
@@ -14,7 +15,14 @@ use super::{
     streams::Answers,
     who,
 };
-use crate::{access::Denials, limits::LOOKUP_BYTES_MAX, memory::Held, principal::Principal, stopping::Stopping};
+use crate::{
+    access::{Denials, LOOKUP, PIPELINE},
+    limits::LOOKUP_BYTES_MAX,
+    memory::Held,
+    principal::Principal,
+    requests,
+    stopping::Stopping,
+};
 
 /// What the requests of one call have in common.
 #[derive(Clone)]
@@ -49,6 +57,7 @@ impl Caller {
         match answer {
             Ok(answer) => done(answer),
             Err(status) => {
+                requests::came_to(&Span::current(), status.code());
                 if let (Code::PermissionDenied, Some(denials)) = (status.code(), &self.0.denials) {
                     denials.tell();
                 }
@@ -68,12 +77,13 @@ pub(super) fn appends(caller: Caller, requests: Streaming<v1::PipelineRequest>) 
     let (scarce, stopping) = (caller.memory_is_scarce(), caller.0.stopping.clone());
     let take = move |request: v1::PipelineRequest| {
         let (number, bytes, caller) = (request.number, framed_bytes(&request), caller.clone());
+        let span = requests::shared(PIPELINE, request.trace.as_ref());
         let answer = async move {
             let appended = append(&caller.0.store, &caller.0.who, request.append.unwrap_or_default()).await;
             let answer = caller.answered(bytes, appended, Appending::Appended, Appending::Refusal);
             v1::PipelineResponse { number, answer: Some(answer) }
         };
-        Taken { number, bytes, answer: Box::pin(answer) }
+        Taken { number, bytes, answer: Box::pin(answer.instrument(span)) }
     };
     let closing = |number| v1::PipelineResponse { number, answer: Some(Appending::Closing(v1::Closing {})) };
     answering(requests, take, closing, scarce, stopping)
@@ -84,12 +94,13 @@ pub(super) fn lookups(caller: Caller, requests: Streaming<v1::LookupRequest>) ->
     let (scarce, stopping) = (caller.memory_is_scarce(), caller.0.stopping.clone());
     let take = move |request: v1::LookupRequest| {
         let (number, bytes, caller) = (request.number, framed_bytes(&request), caller.clone());
+        let span = requests::shared(LOOKUP, request.trace.as_ref());
         let answer = async move {
             let found = look_up(&caller.0.store, &caller.0.who, request.read.unwrap_or_default()).await;
             let answer = caller.answered(bytes, found, Looking::Found, Looking::Refusal);
             v1::LookupResponse { number, answer: Some(answer) }
         };
-        Taken { number, bytes: LOOKUP_BYTES_MAX, answer: Box::pin(answer) }
+        Taken { number, bytes: LOOKUP_BYTES_MAX, answer: Box::pin(answer.instrument(span)) }
     };
     let closing = |number| v1::LookupResponse { number, answer: Some(Looking::Closing(v1::Closing {})) };
     answering(requests, take, closing, scarce, stopping)

@@ -10,3 +10,4 @@ mod old;
 mod openapi;
 mod protocol;
 mod tls;
+mod traces;

@@ -8,6 +8,8 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
 
+mod traces;
+
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 fn headers<const N: usize>(pairs: [(HeaderName, &str); N]) -> HeaderMap {

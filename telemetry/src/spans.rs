@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::OnceLock};
 
-use annalist::TraceContext;
+use annalist_core::TraceContext;
 use opentelemetry::{
     Context,
     propagation::TextMapPropagator,
@@ -22,7 +22,7 @@ use tracing_subscriber::{Layer, layer, registry::LookupSpan};
 const LINK: &str = "annalist.link";
 
 /// The target of the spans of requests by probes and scrapes: there are many, and nobody follows them.
-pub(crate) const PROBE: &str = "annalist.probe";
+pub const PROBE: &str = "annalist.probe";
 
 /// Crates that have a part in sending spans: theirs would make more of them.
 const SENDING: [&str; 6] = ["opentelemetry", "hyper", "reqwest", "h2", "rustls", "tower"];
@@ -40,7 +40,8 @@ const TASKS: [(&str, Option<&str>); 7] = [
 ];
 
 /// Where in a trace a span is, if it is one that something follows.
-pub(crate) fn trace_of(span: &Span) -> Option<TraceContext> {
+#[must_use]
+pub fn trace_of(span: &Span) -> Option<TraceContext> {
     let context = span.context();
     let span = context.span();
     let context = span.span_context();
@@ -51,19 +52,29 @@ pub(crate) fn trace_of(span: &Span) -> Option<TraceContext> {
 }
 
 /// The same of the current span.
-pub(crate) fn current() -> Option<TraceContext> {
+#[must_use]
+pub fn current() -> Option<TraceContext> {
     trace_of(&Span::current())
 }
 
+/// The trace that somebody else says by these headers, as 32 hexadecimal digits; `None` if `traceparent` is none.
+#[must_use]
+pub fn trace_id(traceparent: &str) -> Option<String> {
+    let headers = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
+    let trace = context.span().span_context().trace_id();
+    (trace != TraceId::INVALID).then(|| trace.to_string())
+}
+
 /// The trace that a span is part of, if it is part of one.
-pub(super) fn trace_id_of(span: &Id, dispatch: &Dispatch) -> Option<String> {
+pub(crate) fn trace_id_of(span: &Id, dispatch: &Dispatch) -> Option<String> {
     let context = get_otel_context(span, dispatch)?;
     let trace = context.span().span_context().trace_id();
     (trace != TraceId::INVALID).then(|| trace.to_string())
 }
 
 /// Whether a span is part of traces, or an event is told as part of its span.
-pub(super) fn is_traced(metadata: &Metadata<'_>) -> bool {
+pub(crate) fn is_traced(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     if target == LINK || target == PROBE || SENDING.iter().any(|sending| target.starts_with(sending)) {
         return false;
@@ -79,13 +90,13 @@ pub(super) fn is_traced(metadata: &Metadata<'_>) -> bool {
 }
 
 /// The spans of traces, and the events that say what they are linked to.
-pub(super) fn is_linked(metadata: &Metadata<'_>) -> bool {
+pub(crate) fn is_linked(metadata: &Metadata<'_>) -> bool {
     metadata.target() == LINK || (metadata.is_span() && is_traced(metadata))
 }
 
 /// Makes spans, each the child of what its fields `traceparent` and `tracestate` say, and of the kind that it is.
 #[derive(Debug)]
-pub(super) struct Continuing<T>(pub(super) T);
+pub(crate) struct Continuing<T>(pub(crate) T);
 
 impl<T: Tracer> Tracer for Continuing<T> {
     type Span = T::Span;
@@ -125,7 +136,7 @@ fn kind_of(name: &str) -> Option<SpanKind> {
 
 /// Adds links to spans: what the tracing events with the target of links say.
 #[derive(Debug, Default)]
-pub(super) struct Links(OnceLock<WeakDispatch>);
+pub(crate) struct Links(OnceLock<WeakDispatch>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Links {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {

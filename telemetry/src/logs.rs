@@ -1,12 +1,12 @@
 //! Log lines as JSON, each with the conversation that it belongs to.
 
 use std::{
-    fmt,
+    fmt::Debug,
     io::Write,
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use annalist::{Env, SystemEnv};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tracing::{
     Dispatch, Event, Subscriber,
@@ -15,13 +15,13 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    EnvFilter, Layer, fmt,
     layer::{Context, SubscriberExt},
     registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
-use super::spans::trace_id_of;
+use crate::{clock, spans::trace_id_of};
 
 /// The fields of spans that every line within them repeats, so that a conversation can be found by one search.
 const CARRIED: [&str; 3] = ["correlation_id", "request_id", "trace_id"];
@@ -60,20 +60,38 @@ impl<W: Write + Send + 'static> JsonLines<W> {
     }
 }
 
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// For programs: [`JsonLines`].
+    Json,
+    /// For people.
+    #[default]
+    Text,
+}
+
 /// Sends log lines to standard error as JSON: the levels that the variable `RUST_LOG` says, `info` without it. Does nothing if
 /// the program has set up its logs otherwise.
 pub fn init_logs() {
     // An error means that there is a subscriber already, which is what the documentation says.
-    _ = tracing_subscriber::registry().with(lines()).try_init();
+    _ = tracing_subscriber::registry().with(lines(LogFormat::Json)).try_init();
 }
 
 /// Lines on standard error: those that `RUST_LOG` wants, but not what says what spans are linked to.
-pub(super) fn lines<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
+pub(crate) fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
     let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     if let Ok(directive) = "annalist.link=off".parse() {
         filter = filter.add_directive(directive);
     }
-    JsonLines::new(std::io::stderr()).with_filter(filter)
+    match format {
+        LogFormat::Json => JsonLines::new(std::io::stderr()).with_filter(filter).boxed(),
+        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_filter(filter).boxed(),
+    }
 }
 
 impl<S, W> Layer<S> for JsonLines<W>
@@ -113,7 +131,7 @@ where
         event.record(&mut fields);
         let metadata = event.metadata();
         let mut line = Map::new();
-        line.insert("time".to_owned(), SystemEnv.now().to_string().into());
+        line.insert("time".to_owned(), clock::now().to_string().into());
         line.insert("level".to_owned(), metadata.level().as_str().into());
         line.insert("target".to_owned(), metadata.target().into());
         if let Some(scope) = context.event_scope(event) {
@@ -157,7 +175,7 @@ impl Fields {
 }
 
 impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.put(field, format!("{value:?}"));
     }
 

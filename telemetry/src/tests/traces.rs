@@ -1,24 +1,17 @@
 use std::{
-    convert::Infallible,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use annalist::SystemEnv;
-use http::{HeaderMap, Request, Response, StatusCode};
-use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{SdkTracerProvider, SpanData, SpanExporter},
 };
-use tokio::{net::TcpListener, time::Instant};
-use tower::{Layer, ServiceExt, service_fn};
+use tokio::net::TcpListener;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::{
-    request::{RequestContext, RequestLayer, TRACEPARENT, TRACESTATE},
-    telemetry::{Telemetry, current, setup::layers},
-};
+use crate::{Telemetry, setup::layers, trace_id};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const OTHER: &str = "00-1af7651916cd43dd8448eb211c80319c-c7ad6b7169203331-01";
@@ -52,53 +45,6 @@ fn traced() -> (Ended, tracing::subscriber::DefaultGuard) {
     let provider = SdkTracerProvider::builder().with_simple_exporter(ended.clone()).build();
     let subscriber = tracing_subscriber::registry().with(layers(&provider));
     (ended, tracing::subscriber::set_default(subscriber))
-}
-
-fn hex(span: &SpanData) -> (String, String) {
-    (span.span_context.trace_id().to_string(), span.span_context.span_id().to_string())
-}
-
-/// What comes in goes on with its caller's trace, and what goes out names the span that it left.
-#[tokio::test]
-async fn a_request_goes_on_with_its_callers_trace_and_hands_its_own_place_on() {
-    let (ended, _guard) = traced();
-    let inner = service_fn(async |_: Request<()>| {
-        let cx = RequestContext::current().unwrap();
-        let mut outgoing = HeaderMap::new();
-        cx.write(&mut outgoing, Instant::now() + Duration::from_secs(1), &SystemEnv);
-        assert_eq!(outgoing[&TRACEPARENT], current().unwrap().traceparent);
-        assert_eq!((cx.trace().to_string(), cx.trace().state()), (current().unwrap().traceparent, Some("a=1")));
-        assert_eq!(outgoing[&TRACESTATE], "a=1");
-        let mut response = Response::new(());
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        Ok::<_, Infallible>(response)
-    });
-    let layer = RequestLayer::new(Arc::new(SystemEnv), Duration::from_secs(5));
-    let ask = |path: &str| {
-        let request = Request::builder().uri(path).header(TRACEPARENT, PARENT).header(TRACESTATE, "a=1");
-        layer.layer(inner).oneshot(request.body(()).unwrap())
-    };
-    ask("/orders").await.unwrap();
-    let span = ended.one("annalist.request");
-    assert_eq!((hex(&span).0, span.parent_span_id.to_string()), (PARENT[3..35].to_owned(), PARENT[36..52].to_owned()));
-    assert_eq!((span.span_kind, span.status), (SpanKind::Server, Status::error("")));
-    assert!(span.attributes.iter().all(|field| field.key.as_str() != "traceparent"), "{:?}", span.attributes);
-}
-
-/// Many probes are no traces, whatever they bring along; their requests have contexts all the same.
-#[tokio::test]
-async fn probes_are_not_traced() {
-    let (ended, _guard) = traced();
-    let inner = service_fn(async |_: Request<()>| {
-        assert!(RequestContext::current().is_some() && current().is_none());
-        Ok::<_, Infallible>(Response::new(()))
-    });
-    let layer = RequestLayer::new(Arc::new(SystemEnv), Duration::from_secs(5));
-    for path in ["/health/live", "/metrics"] {
-        let request = Request::builder().uri(path).header(TRACEPARENT, PARENT).body(()).unwrap();
-        layer.layer(inner).oneshot(request).await.unwrap();
-    }
-    assert!(ended.0.lock().unwrap().is_empty());
 }
 
 #[test]
@@ -149,4 +95,12 @@ async fn the_end_does_not_wait_for_a_collector_that_hangs() {
     let (_connection, _) = listener.accept().await.unwrap();
     // It would wait for the answer for ten seconds, and twice more.
     tokio::time::timeout(Duration::from_secs(8), ending).await.expect("the end has a bound").unwrap();
+}
+
+#[test]
+fn a_trace_is_read_from_a_header_that_is_one() {
+    assert_eq!(trace_id(PARENT).as_deref(), Some(&PARENT[3..35]));
+    for nonsense in ["", "00-1-2-01", "00-00000000000000000000000000000000-b7ad6b7169203331-01", "né"] {
+        assert_eq!(trace_id(nonsense), None, "{nonsense}");
+    }
 }

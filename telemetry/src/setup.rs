@@ -8,13 +8,15 @@ use tracing_subscriber::{
     Layer, Registry, filter::FilterFn, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-use super::{
+use crate::{
+    error::TelemetryError,
     export,
-    logs::lines,
+    logs::{LogFormat, lines},
     spans::{Continuing, Links, is_linked, is_traced},
 };
 
-/// What this process tells: log lines as JSON on standard error, and traces by OTLP if there is somewhere to send them.
+/// What this process tells: log lines on standard error, as JSON unless [`TelemetryBuilder::logs`] says otherwise, and traces by
+/// OTLP if there is somewhere to send them.
 ///
 /// Traces are sent over HTTP as Protobuf (`http/protobuf`) when `OTEL_EXPORTER_OTLP_ENDPOINT` or
 /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` says where to, or [`TelemetryBuilder::traces_to`] does. The further variables of the
@@ -26,17 +28,17 @@ use super::{
 /// requests.
 ///
 /// ```no_run
-/// # async fn run(app: annalist::AppBuilder) -> Result<(), Box<dyn std::error::Error>> {
-/// use annalist_service::{Service, Telemetry};
-///
-/// let telemetry = Telemetry::of("payments").start()?;
-/// Service::new("payments", app).telemetry(telemetry).run().await?;
+/// # use std::time::Duration;
+/// # async fn run() -> Result<(), annalist_telemetry::TelemetryError> {
+/// let telemetry = annalist_telemetry::Telemetry::of("payments").start()?;
+/// // What the process is there for; a service of `annalist-service` takes the telemetry and ends it by itself.
+/// telemetry.end(Duration::from_secs(3)).await;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "spans that wait to be sent are lost unless it is ended, by the service or by `end`"]
 pub struct Telemetry {
-    pub(super) provider: Option<SdkTracerProvider>,
+    pub(crate) provider: Option<SdkTracerProvider>,
 }
 
 /// What is to be told of a process, before it begins.
@@ -45,34 +47,13 @@ pub struct Telemetry {
 pub struct TelemetryBuilder {
     service: String,
     endpoint: Option<String>,
-}
-
-/// Why there is no telemetry. Each is a mistake of configuration: nothing that comes and goes, such as a collector that is
-/// away, is one of them.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TelemetryError {
-    /// Another protocol than the one that is spoken is asked for.
-    #[error("traces cannot be sent by `{protocol}`: set OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf (port 4318)")]
-    Protocol {
-        /// The one that is asked for.
-        protocol: String,
-    },
-    /// Spans cannot be sent as the variables or the builder say.
-    #[error("traces cannot be sent as configured: {0}")]
-    Exporter(String),
-    /// It was not started within a Tokio runtime, which does the sending.
-    #[error("telemetry must be started within a Tokio runtime")]
-    NoRuntime,
-    /// The program has set up `tracing` before.
-    #[error("the program has a subscriber of `tracing` already")]
-    Twice,
+    logs: LogFormat,
 }
 
 impl Telemetry {
     /// The telemetry of the service with this name.
     pub fn of(service: impl Into<String>) -> TelemetryBuilder {
-        TelemetryBuilder { service: service.into(), endpoint: None }
+        TelemetryBuilder { service: service.into(), endpoint: None, logs: LogFormat::Json }
     }
 
     /// Whether traces are sent.
@@ -100,24 +81,42 @@ impl TelemetryBuilder {
         Self { endpoint: Some(endpoint.into()), ..self }
     }
 
-    /// Sets up what the process tells, from now to its end. Log lines are those of [`init_logs`](crate::init_logs).
+    /// Writes log lines in another format than JSON.
+    pub fn logs(self, logs: LogFormat) -> Self {
+        Self { logs, ..self }
+    }
+
+    /// Whether it could be started, as far as its settings go. Nothing is set up.
+    ///
+    /// # Errors
+    /// As [`TelemetryBuilder::start`].
+    pub fn check(&self) -> Result<(), TelemetryError> {
+        if self.endpoint.is_some() || export::wanted()? {
+            export::exporter(self.endpoint.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Sets up what the process tells, from now to its end. Of log lines there are those that the variable `RUST_LOG` wants, and
+    /// from `info` up without it.
     ///
     /// # Errors
     /// [`TelemetryError`]: a mistake of configuration, and nothing is set up.
     pub fn start(self) -> Result<Telemetry, TelemetryError> {
         let wanted = self.endpoint.is_some() || export::wanted()?;
+        let logs = self.logs;
         let provider = wanted.then(|| self.provider()).transpose()?;
         // An `Option` of a layer would not be told which subscriber it is part of.
         let set_up = match &provider {
-            Some(provider) => tracing_subscriber::registry().with(layers(provider)).with(lines()).try_init(),
-            None => tracing_subscriber::registry().with(lines()).try_init(),
+            Some(provider) => tracing_subscriber::registry().with(layers(provider)).with(lines(logs)).try_init(),
+            None => tracing_subscriber::registry().with(lines(logs)).try_init(),
         };
         set_up.map_err(|_| TelemetryError::Twice)?;
         Ok(Telemetry { provider })
     }
 
-    pub(super) fn provider(self) -> Result<SdkTracerProvider, TelemetryError> {
-        let Self { service, endpoint } = self;
+    pub(crate) fn provider(self) -> Result<SdkTracerProvider, TelemetryError> {
+        let Self { service, endpoint, .. } = self;
         let mut resource = Resource::builder();
         if !std::env::var("OTEL_SERVICE_NAME").is_ok_and(|name| !name.is_empty()) {
             resource = resource.with_service_name(service);
@@ -127,8 +126,8 @@ impl TelemetryBuilder {
     }
 }
 
-/// What makes spans of spans, and links of what says so.
-pub(super) fn layers(provider: &SdkTracerProvider) -> impl Layer<Registry> + use<> {
+/// What makes spans of spans, and links of what says so. For tests of what is sent: [`TelemetryBuilder::start`] does it.
+pub fn layers(provider: &SdkTracerProvider) -> impl Layer<Registry> + use<> {
     let only =
         |wanted: fn(&tracing::Metadata<'_>) -> bool| FilterFn::new(wanted).with_max_level_hint(LevelFilter::DEBUG);
     let spans = tracing_opentelemetry::layer()

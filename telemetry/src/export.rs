@@ -10,12 +10,11 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfi
 use reqwest::redirect;
 use tokio::runtime::Handle;
 
-use super::TelemetryError;
-use crate::limits::EXPORT_TIMEOUT;
+use crate::{error::TelemetryError, limits::EXPORT_TIMEOUT};
 
 /// Where spans are sent when the builder has not said so, and whether they are: what the variables of the `OpenTelemetry`
 /// specification say. No address is a decision too: without one nothing is sent.
-pub(super) fn wanted() -> Result<bool, TelemetryError> {
+pub(crate) fn wanted() -> Result<bool, TelemetryError> {
     let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let off = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         || set("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
@@ -29,7 +28,7 @@ pub(super) fn wanted() -> Result<bool, TelemetryError> {
 }
 
 /// Sends spans to `endpoint`, the whole address, or to where the variables say.
-pub(super) fn exporter(endpoint: Option<String>) -> Result<SpanExporter, TelemetryError> {
+pub(crate) fn exporter(endpoint: Option<String>) -> Result<SpanExporter, TelemetryError> {
     let runtime = Handle::try_current().map_err(|_| TelemetryError::NoRuntime)?;
     let client = Sender { client: client()?, runtime };
     let mut builder = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_http_client(client);

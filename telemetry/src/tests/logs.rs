@@ -7,7 +7,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::Value;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt};
 
-use crate::telemetry::{JsonLines, current, setup::layers};
+use crate::{JsonLines, current, setup::layers};
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);

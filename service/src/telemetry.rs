@@ -1,17 +1,7 @@
 //! What a service tells those who run it: log lines, and traces if there is somewhere to send them.
 
-mod export;
-mod logs;
-mod spans;
-
-mod setup;
-
-#[cfg(test)]
-mod tests;
-
-pub use logs::{JsonLines, init_logs};
-pub use setup::{Telemetry, TelemetryBuilder, TelemetryError};
-pub(crate) use spans::{PROBE, current, trace_of};
+pub use annalist_telemetry::{JsonLines, LogFormat, Telemetry, TelemetryBuilder, TelemetryError, init_logs};
+pub(crate) use annalist_telemetry::{PROBE, current, trace_of};
 
 /// The bounds of histograms of durations, in seconds: from a millisecond, which is a sync of a quick disk, to ten seconds,
 /// after which a request is given up; the 100 ms that a synchronous call between services may take is one of them.
