@@ -42,10 +42,20 @@ impl Access {
             return Err("no certificate; this server takes requests from clients that have one alone");
         }
         let Some(keys) = &self.keys else {
-            return Ok(Arc::new(Principal::unconfined(certified.unwrap_or("anybody"))));
+            return Ok(Arc::new(Principal::unconfined(certified.map_or("anybody", |shown| &shown.subject))));
         };
-        let known = bearer(headers).and_then(|key| keys.bearer(key));
-        known.ok_or("no key, or one that is not known; send it as `authorization: Bearer KEY`")
+        // Who sends a key is who bears it, whatever the certificate says.
+        let (known, missing) = match (headers.get(AUTHORIZATION), certified) {
+            (None, Some(shown)) => (
+                keys.certified(&shown.names),
+                "no key, and a certificate that is not in the file of keys by any of its alternative names",
+            ),
+            (key, _) => (
+                key.and_then(bearer).and_then(|key| keys.bearer(key)),
+                "no key, or one that is not known; send it as `authorization: Bearer KEY`",
+            ),
+        };
+        known.ok_or(missing)
     }
 }
 
@@ -76,7 +86,7 @@ pub(crate) async fn guard(
         }
     };
     if who.role < needed {
-        let why = format!("the key is good for {}; this needs {needed}", who.role);
+        let why = format!("`{}` may {}; this needs {needed}", who.name, who.role);
         tell(Some(&who.name), "denied", Some(&why));
         return if grpc {
             Status::permission_denied(why).into_http()
@@ -166,7 +176,7 @@ fn needed(path: &str) -> Option<Role> {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+fn bearer(header: &HeaderValue) -> Option<&str> {
+    let (scheme, key) = header.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }

@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 use crate::{
     limits,
     stopping::Stopping,
-    tls::{self, Tls},
+    tls::{Certified, Tls},
 };
 
 /// Who is at the other end of a connection. Every request carries it as an extension.
@@ -33,7 +33,7 @@ pub(crate) struct Peer {
     /// Where it is.
     pub(crate) address: SocketAddr,
     /// Whose certificate it has shown, if it was asked for one and has one that is good.
-    pub(crate) certificate: Option<Arc<str>>,
+    pub(crate) certificate: Option<Arc<Certified>>,
 }
 
 /// Serves until the server ends; then lets requests in flight finish, for a while.
@@ -64,7 +64,7 @@ pub(crate) async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, routes: 
             match agreed {
                 Ok(Ok(connection)) => {
                     let shown = connection.get_ref().1.peer_certificates().and_then(<[_]>::first);
-                    let certificate = shown.map(|certificate| tls::subject(certificate).into());
+                    let certificate = shown.map(|certificate| Arc::new(Certified::of(certificate)));
                     serving.run(connection, Peer { address, certificate }, place).await;
                 }
                 Ok(Err(error)) => tracing::info!(%address, %error, "a connection without TLS, or with other TLS"),

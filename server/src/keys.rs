@@ -1,4 +1,4 @@
-//! Who may do what: API keys, of which only hashes are kept.
+//! Who may do what: API keys, of which only hashes are kept, and certificates by their names.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -43,37 +43,60 @@ impl KeyFile {
     pub(crate) fn bearer(&self, key: &str) -> Option<Arc<Principal>> {
         self.now.load().bearer(key)
     }
+
+    /// Who shows a certificate with these names. The first of them that is known counts.
+    pub(crate) fn certified(&self, names: &[String]) -> Option<Arc<Principal>> {
+        let now = self.now.load();
+        names.iter().find_map(|name| now.certified.get(name)).cloned()
+    }
+
+    /// Whether certificates are named in it.
+    pub(crate) fn names_certificates(&self) -> bool {
+        !self.now.load().certified.is_empty()
+    }
 }
 
 /// The keys that a server accepts.
 #[derive(PartialEq, Eq)]
 struct Keys {
     bearers: HashMap<Hash, Arc<Principal>>,
+    /// By an alternative name of the certificate, as [`Certified`](crate::tls::Certified) has them.
+    certified: HashMap<String, Arc<Principal>>,
+}
+
+/// By what somebody is known.
+enum Mark {
+    Key(Hash),
+    Certificate(String),
 }
 
 impl Keys {
-    /// Reads a file of keys: lines of role, name, hash and categories, as [`new_key`] makes them; empty lines and those that begin
-    /// with `#` say nothing.
+    /// Reads a file of keys: lines of role, name, hash and categories, as [`new_key`] makes them, or with a name of a certificate
+    /// in place of the hash; empty lines and those that begin with `#` say nothing.
     fn load(path: &Path) -> Result<Self, String> {
         Self::parse(&fs::read_to_string(path).map_err(|error| error.to_string())?)
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let mut bearers = HashMap::new();
+        let (mut bearers, mut certified) = (HashMap::new(), HashMap::new());
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let (hash, bearer) = parse_line(line).map_err(|why| format!("line {number}: {why}"))?;
-            if bearers.insert(hash, Arc::new(bearer)).is_some() {
-                return Err(format!("line {number} has a key that is in there already"));
+            let (mark, somebody) = parse_line(line).map_err(|why| format!("line {number}: {why}"))?;
+            let known = match mark {
+                Mark::Key(hash) => bearers.insert(hash, Arc::new(somebody)),
+                Mark::Certificate(name) => certified.insert(name, Arc::new(somebody)),
+            };
+            if known.is_some() {
+                return Err(format!("line {number} has a key or a certificate that is in there already"));
             }
         }
-        if bearers.is_empty() {
-            return Err("there is no key in it".to_owned());
+        if bearers.is_empty() && certified.is_empty() {
+            return Err("there is no key in it, and no certificate".to_owned());
         }
-        Ok(Self { bearers })
+        Ok(Self { bearers, certified })
     }
 
     /// Who bears a key. What is looked up is a hash, so that the time it takes tells nothing.
@@ -82,16 +105,26 @@ impl Keys {
     }
 }
 
-fn parse_line(line: &str) -> Result<(Hash, Principal), String> {
+fn parse_line(line: &str) -> Result<(Mark, Principal), String> {
     let mut words = line.split_whitespace();
-    let (Some(role), Some(name), Some(hash)) = (words.next(), words.next(), words.next()) else {
-        return Err("it is not `role name hash`".to_owned());
+    let (Some(role), Some(name), Some(mark)) = (words.next(), words.next(), words.next()) else {
+        return Err("it is not `role name hash`, and not `role name dns:NAME` or `role name uri:NAME`".to_owned());
     };
     let role = Role::named(role).ok_or_else(|| format!("`{role}` is no role; write read, append or admin"))?;
-    let hash = from_hex(hash).ok_or("the hash has not 64 hexadecimal digits")?;
+    let mark = parse_mark(mark)?;
     let categories = words.map(|word| grant(role, word)).collect::<Result<BTreeMap<_, _>, _>>()?;
     let categories = (!categories.is_empty()).then_some(categories);
-    Ok((hash, Principal { name: name.into(), role, categories }))
+    Ok((mark, Principal { name: name.into(), role, categories }))
+}
+
+/// The hash of a key, or a name of a certificate: of hosts (in which case makes no difference) or a URI.
+fn parse_mark(word: &str) -> Result<Mark, String> {
+    match word.split_once(':') {
+        Some(("dns", name)) if !name.is_empty() => Ok(Mark::Certificate(word.to_ascii_lowercase())),
+        Some(("uri", name)) if !name.is_empty() => Ok(Mark::Certificate(word.to_owned())),
+        Some(_) => Err(format!("`{word}` names no certificate; write dns:NAME or uri:NAME")),
+        None => from_hex(word).map(Mark::Key).ok_or_else(|| "the hash has not 64 hexadecimal digits".to_owned()),
+    }
 }
 
 /// `category=read` or `category=append`.

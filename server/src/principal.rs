@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use annalist_core::{Append, Query, Read, Source, StreamId, Within};
 
-/// What the bearer of a key may do; each may do what those before it may.
+/// What the bearer of a key, or who shows a certificate, may do; each may do what those before it may.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
 #[non_exhaustive]
 pub enum Role {
@@ -120,7 +120,7 @@ impl Principal {
                 Within::Category(category) => self.may(Right::Read, category)?,
                 Within::Stream(stream) => self.may(Right::Read, stream.category())?,
                 Within::Log => {
-                    let why = "the query looks in the whole log, and the key is good for some categories alone; name one in each item";
+                    let why = "the query looks in the whole log, and who asks is confined to some categories; name one in each item";
                     return Err(Denied(why.to_owned()));
                 }
             }
@@ -137,8 +137,8 @@ impl Principal {
         let Some(categories) = &self.categories else { return Ok(()) };
         match categories.get(category) {
             Some(right) if *right >= needed => Ok(()),
-            Some(right) => Err(Denied(format!("the key is good for {right} in `{category}`; this needs {needed}"))),
-            None => Err(Denied(format!("the key is not good for `{category}`; this needs {needed} there"))),
+            Some(right) => Err(Denied(format!("`{}` may {right} in `{category}`; this needs {needed}", self.name))),
+            None => Err(Denied(format!("`{}` may nothing in `{category}`; this needs {needed} there", self.name))),
         }
     }
 }

@@ -120,6 +120,13 @@ impl Server {
             ServerError::Audit { path, error }
         })?;
         let certificate = tls.as_ref().is_some_and(|tls| tls.asks_clients());
+        if let (Some(keys), Some(path), false) = (&keys, &options.keys, certificate)
+            && keys.names_certificates()
+        {
+            let why =
+                "it names certificates, and clients are not asked for theirs; say who issues them with --tls-client-ca";
+            return Err(ServerError::Keys { path: path.clone(), why: why.to_owned() });
+        }
         let access = Access { keys: keys.clone(), certificate, audit: Arc::clone(&audit) };
         if !access.asks() && !options.without_keys && !options.listen.ip().is_loopback() {
             return Err(ServerError::Exposed { address: options.listen });

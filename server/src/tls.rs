@@ -18,7 +18,11 @@ use tokio_rustls::{
         server::WebPkiClientVerifier,
     },
 };
-use x509_cert::{Certificate, der::Decode as _};
+use x509_cert::{
+    Certificate,
+    der::Decode as _,
+    ext::pkix::{SubjectAltName, name::GeneralName},
+};
 
 use crate::limits::CERTIFICATE_WARNING;
 
@@ -149,12 +153,31 @@ impl Loaded {
     }
 }
 
-/// Whose certificate it is: its common name, or all of its subject if it has none.
-pub(crate) fn subject(certificate: &CertificateDer<'_>) -> String {
-    let Ok(certificate) = Certificate::from_der(certificate) else { return "unreadable".to_owned() };
-    let subject = certificate.tbs_certificate.subject.to_string();
-    let name = subject.split(',').find_map(|part| part.trim().strip_prefix("CN="));
-    name.unwrap_or(&subject).to_owned()
+/// Whose certificate a client has shown.
+#[derive(Debug)]
+pub(crate) struct Certified {
+    /// Its common name, or all of its subject if it has none.
+    pub(crate) subject: String,
+    /// Its alternative names, as a file of keys has them: `dns:shop.internal`, `uri:spiffe://internal/shop`.
+    pub(crate) names: Vec<String>,
+}
+
+impl Certified {
+    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Self {
+        let Ok(certificate) = Certificate::from_der(certificate) else {
+            return Self { subject: "unreadable".to_owned(), names: Vec::new() };
+        };
+        let subject = certificate.tbs_certificate.subject.to_string();
+        let name = subject.split(',').find_map(|part| part.trim().strip_prefix("CN="));
+        let alternative = certificate.tbs_certificate.get::<SubjectAltName>().ok().flatten();
+        let named = |name: GeneralName| match name {
+            GeneralName::DnsName(name) => Some(format!("dns:{}", name.as_str().to_ascii_lowercase())),
+            GeneralName::UniformResourceIdentifier(name) => Some(format!("uri:{}", name.as_str())),
+            _ => None,
+        };
+        let names = alternative.into_iter().flat_map(|(_, names)| names.0).filter_map(named).collect();
+        Self { subject: name.unwrap_or(&subject).to_owned(), names }
+    }
 }
 
 fn wrong(path: &Path, why: String) -> TlsError {

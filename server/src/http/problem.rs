@@ -75,7 +75,7 @@ impl Problem {
 
     /// Somebody who may not.
     pub(crate) fn denied(status: StatusCode, why: &str) -> Self {
-        Self::new(status, "denied", "The key is not good for this", &why)
+        Self::new(status, "denied", "This is not allowed", &why)
     }
 
     /// A body that could not be taken.

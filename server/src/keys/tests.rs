@@ -54,3 +54,31 @@ fn a_file_that_cannot_be_read_is_refused() {
     }
     assert!(new_key(Role::Read, "two words", &[]).is_err());
 }
+
+#[test]
+fn a_certificate_is_known_by_a_name_of_its_own() {
+    let text = "append shop dns:Shop.internal order=append\nread grafana uri:spiffe://internal/Grafana";
+    let keys = Keys::parse(text).expect("a file of keys");
+    let file = KeyFile { path: "-".into(), now: ArcSwap::from_pointee(keys) };
+    let known = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        file.certified(&names).map(|somebody| (somebody.name.to_string(), somebody.categories.is_some()))
+    };
+    assert_eq!(known(&["dns:other", "dns:shop.internal"]), Some(("shop".to_owned(), true)));
+    assert_eq!(known(&["uri:spiffe://internal/Grafana"]), Some(("grafana".to_owned(), false)));
+    // Nothing but all of it.
+    for other in ["dns:internal", "dns:a.shop.internal", "uri:shop.internal", "uri:spiffe://internal/grafana", "*", ""]
+    {
+        assert_eq!(known(&[other]), None, "{other}");
+    }
+    assert!(file.names_certificates() && file.bearer("dns:shop.internal").is_none());
+    for wrong in [
+        "read x dns:",
+        "read x ip:127.0.0.1",
+        "read x email:a@b",
+        "admin x dns:a order=read",
+        "read x dns:a\nread y dns:A",
+    ] {
+        assert!(Keys::parse(wrong).is_err(), "{wrong}");
+    }
+}

@@ -23,11 +23,8 @@ fn said(result: Result<(), Denied>) -> String {
 #[test]
 fn categories_confine_what_is_written() {
     shop().may_append(&append("order-1")).expect("it may");
-    assert_eq!(
-        said(shop().may_append(&append("payment-1"))),
-        "the key is good for read in `payment`; this needs append"
-    );
-    assert!(said(shop().may_append(&append("customer-1"))).contains("not good for `customer`"));
+    assert_eq!(said(shop().may_append(&append("payment-1"))), "`shop` may read in `payment`; this needs append");
+    assert!(said(shop().may_append(&append("customer-1"))).contains("may nothing in `customer`"));
     // One entry that may be is not enough.
     let both = append("order-1").events(stream("customer-1"), Expected::NoStream, []);
     assert!(said(shop().may_append(&both)).contains("customer"));

@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use annalist_client::{AddressError, Identity, RemoteOptions, RemoteStore};
+use annalist_client::{AddressError, ApiKey, Identity, RemoteOptions, RemoteStore};
 use annalist_core::{
     Append, AppendError, EventId, EventStore as _, EventType, Expected, NewEvent, StoreError, StreamId,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType, date_time_ymd};
 
 use crate::support::Process;
 
@@ -44,7 +44,13 @@ impl Authority {
     }
 
     fn sign_until(&self, name: &str, year: i32) -> (PathBuf, PathBuf) {
+        self.sign_with(name, year, &[])
+    }
+
+    /// With further alternative names.
+    fn sign_with(&self, name: &str, year: i32, more: &[SanType]) -> (PathBuf, PathBuf) {
         let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("valid names");
+        params.subject_alt_names.extend_from_slice(more);
         params.distinguished_name.push(DnType::CommonName, name);
         (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(year, 1, 1));
         let key = KeyPair::generate().expect("a key");
@@ -69,8 +75,12 @@ fn options(ca: &Path) -> RemoteOptions {
 }
 
 fn append() -> Append {
+    append_to("a-1")
+}
+
+fn append_to(stream: &'static str) -> Append {
     let event = NewEvent::new(EventId::generate(), EventType::new("greeted").expect("a valid type"), "{}");
-    Append::new().events(StreamId::new("a-1").expect("a valid name"), Expected::Any, [event])
+    Append::new().events(StreamId::new(stream).expect("a valid name"), Expected::Any, [event])
 }
 
 fn curl(address: &str, path: &str, more: &[&str]) -> Output {
@@ -156,6 +166,68 @@ async fn clients_show_certificates_of_an_authority() {
         |path: &str| String::from_utf8_lossy(&curl(&server.address, path, &["--cacert", ca]).stdout).into_owned();
     assert!(status("/v1/head").contains("401"), "{}", status("/v1/head"));
     assert!(status("/health/ready").contains("200"), "probes hold no certificates");
+}
+
+#[tokio::test]
+async fn a_certificate_is_good_for_what_its_name_is() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ours = Authority::new(dir.path(), "ours");
+    let (keys, audit) = (dir.path().join("keys"), dir.path().join("audit"));
+    fs::write(&keys, "append shop uri:spiffe://internal/shop a=append\nread grafana dns:grafana.internal\n")
+        .expect("written");
+    let mut command = command(dir.path(), &ours.sign("server"));
+    command.arg("--tls-client-ca").arg(ours.ca()).arg("--keys").arg(&keys).env("ANNALIST_AUDIT", &audit);
+    let server = Process::run(command);
+    let shown = |name: &str, more: &[SanType]| {
+        let (cert, key) = ours.sign_with(name, 2100, more);
+        let mut options = options(&ours.ca());
+        options.identity = Some(Identity::new(cert, key));
+        options
+    };
+    let store = |options: RemoteOptions| RemoteStore::connect_with(&server.address, options).expect("an address");
+    let text = |text: &str| text.try_into().expect("a name");
+    let shop = shown("a", &[SanType::URI(text("spiffe://internal/shop"))]);
+    store(shop.clone()).append(append()).await.expect("it may, without a key");
+    let grafana = store(shown("b", &[SanType::DnsName(text("Grafana.internal"))]));
+    grafana.head().await.expect("it may read");
+    for (why, refused) in [
+        ("`grafana` may read; this needs append", grafana.append(append()).await),
+        ("no key, and a certificate", store(shown("grafana.internal", &[])).append(append()).await),
+        ("`shop` may nothing in `b`", store(shop.clone()).append(append_to("b-1")).await),
+    ] {
+        match refused {
+            Err(AppendError::Unavailable { why: said }) => assert!(said.contains(why), "{said}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Who sends a key is who bears it.
+    let mut with_key = shop.clone();
+    with_key.key = Some(ApiKey::new("annalist_00"));
+    assert!(unread(&server.address, with_key).await.contains("no key, or one that is not known"));
+
+    let told = fs::read_to_string(&audit).expect("it is there");
+    let told: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let who: Vec<_> = told.iter().map(|line| (line["who"].as_str(), line["result"].as_str().expect("text"))).collect();
+    assert_eq!(who, [(Some("grafana"), "denied"), (None, "unknown"), (Some("shop"), "denied"), (None, "unknown")]);
+
+    // Taken away while it is connected.
+    let connected = store(shop);
+    connected.head().await.expect("it may");
+    fs::write(&keys, "read grafana dns:grafana.internal\n").expect("written");
+    let pid = server.child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill runs").success());
+    while connected.head().await.is_ok() {}
+    grafana.head().await.expect("others are as before");
+}
+
+#[tokio::test]
+async fn certificates_are_named_where_they_are_asked_for_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (ours, keys) = (Authority::new(dir.path(), "ours"), dir.path().join("keys"));
+    fs::write(&keys, "append shop dns:shop.internal\n").expect("written");
+    let output = command(dir.path(), &ours.sign("server")).arg("--keys").arg(&keys).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("--tls-client-ca"), "{said}");
 }
 
 #[tokio::test]
