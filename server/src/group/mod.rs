@@ -6,7 +6,7 @@ pub(crate) mod state;
 
 use std::{collections::HashMap, sync::Arc};
 
-use annalist_core::{Cursor, EventStore as _, StoreError};
+use annalist_core::{Cursor, EventStore as _, Query, StoreError};
 use annalist_metrics::Metrics;
 use annalist_store::Store;
 use tokio::{
@@ -135,14 +135,15 @@ impl Groups {
         Ok(all)
     }
 
-    /// What all of them measure. One that nobody has asked for since the server started begins to run, or its lag would not be
+    /// What those of them measure whose query may be shown. One that nobody has asked for since the server started begins to run, or its lag would not be
     /// known.
-    pub(crate) async fn metrics(&self) -> Metrics {
+    pub(crate) async fn metrics(&self, may_be_shown: impl Fn(&Query) -> bool) -> Metrics {
         let mut metrics = Metrics::default();
         let (names, head) = (note::names(&self.store).await, self.store.head().await);
         let (Ok(names), Ok(head)) = (names, head) else { return metrics };
         for name in names {
             match self.find(&name, None).await {
+                Ok(found) if !may_be_shown(&found.terms.query) => {}
                 Ok(found) => found.meter.add_to(&mut metrics, &name, head.position.get()),
                 Err(error) => tracing::debug!(group = name, %error, "a group cannot be measured"),
             }

@@ -1,8 +1,10 @@
 //! What probes and Prometheus ask.
 
+use std::sync::Arc;
+
 use annalist_metrics::Metrics;
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
@@ -11,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
+use crate::principal::Principal;
 
 /// How the store is.
 #[derive(Serialize, ToSchema)]
@@ -46,13 +49,13 @@ pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, Json<HealthOut
     (status, Json(HealthOut { state: health.state(), why: health.why().map(str::to_owned) }))
 }
 
-/// Everything that the store and the server measure, as Prometheus reads it.
+/// Everything that the store and the server measure, as Prometheus reads it. Of groups those are told that the caller may read.
 #[utoipa::path(
     get, path = "/metrics",
     responses((status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text"))
 )]
-pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+pub(super) async fn metrics(State(api): State<Api>, Extension(who): Extension<Arc<Principal>>) -> impl IntoResponse {
     let mut metrics = api.store.metrics().await;
-    metrics.extend(api.groups.metrics().await);
+    metrics.extend(api.groups.metrics(|query| who.may_query(query).is_ok()).await);
     ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], metrics.to_text())
 }

@@ -2,8 +2,8 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::support::Process;
-use annalist_client::{ApiKey, RemoteOptions, RemoteStore};
+use crate::support::{Process, curl};
+use annalist_client::{ApiKey, GroupOptions, RemoteOptions, RemoteStore};
 use annalist_core::{
     Append, AppendError, Cursor, EventId, EventStore as _, EventType, Expected, NewEvent, Query, StoreError, StreamId,
 };
@@ -134,6 +134,30 @@ async fn a_key_is_good_for_its_categories_and_what_is_refused_is_told() {
             " GET /v1/head unknown",
         ]
     );
+}
+
+#[tokio::test]
+async fn metrics_name_the_groups_that_the_caller_may_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("keys");
+    let (all, shop) = (key("admin", &file), confined_key("read", &file, &["a=read"]));
+    let mut command = Process::command(&dir.path().join("data"));
+    command.arg("--keys").arg(&file);
+    let server = Process::run(command);
+    let mut options = RemoteOptions::default();
+    options.key = Some(ApiKey::new(all.as_str()));
+    let store = RemoteStore::connect_with(&server.address, options).expect("the address of a server");
+    store.append(append()).await.expect("it is recorded");
+    for (name, query) in [("of-a", Query::category("a")), ("of-all", Query::all())] {
+        let mut member = store.group(name, query, &GroupOptions::default());
+        member.next().await.expect("there is an event").ack().await;
+    }
+    let told = |key: &str| {
+        let header = format!("Authorization: Bearer {key}");
+        let (_, metrics) = curl(&["-H", &header, &format!("{}/metrics", server.address)]);
+        ["of-a", "of-all"].map(|name| metrics.contains(&format!("annalist_group_lag_events{{group=\"{name}\"}}")))
+    };
+    assert_eq!((told(&all), told(&shop)), ([true, true], [true, false]));
 }
 
 #[tokio::test]
