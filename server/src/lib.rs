@@ -17,6 +17,7 @@ mod configuration;
 
 mod principal;
 
+mod answers;
 mod audit;
 mod health;
 mod keys;

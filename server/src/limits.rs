@@ -80,6 +80,10 @@ pub(crate) const TRACESTATE_BYTES_MAX: usize = 512;
 /// How long the end waits for spans to be sent. They are a help, not a promise.
 pub(crate) const TELEMETRY_MAX: Duration = Duration::from_secs(3);
 
+/// Most reads and subscriptions at a time: a few for each of hundreds of services. With events of a kilobyte each holds about a
+/// megabyte while nobody takes it.
+pub(crate) const ANSWERS_MAX: usize = 4096;
+
 /// Most lines of the audit log in a second. Those beyond are counted: who is refused again and again must not fill the disk.
 pub(crate) const AUDIT_LINES_PER_SECOND: u32 = 100;
 

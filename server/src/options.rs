@@ -40,6 +40,9 @@ pub struct ServerOptions {
     pub backups: Option<PathBuf>,
     /// Memory for the bodies of all requests together, in bytes; those beyond are refused as unavailable. Default: 256 MiB. Since 0.1.
     pub request_memory_bytes: usize,
+    /// Most reads and subscriptions at a time, of all connections together; those beyond are refused as unavailable. Default:
+    /// 4,096. Since 0.1.
+    pub answers_max: usize,
     /// How the store is to behave. Since 0.1.
     pub store: StoreOptions,
 }
@@ -59,6 +62,7 @@ impl Default for ServerOptions {
             traces: None,
             backups: None,
             request_memory_bytes: limits::REQUEST_MEMORY_BYTES,
+            answers_max: limits::ANSWERS_MAX,
             store,
         }
     }

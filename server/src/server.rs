@@ -20,6 +20,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     access::{self, Access},
+    answers::AnswersMax,
     audit::Audit,
     clock,
     configuration::ConfigurationError,
@@ -141,7 +142,7 @@ impl Server {
     pub async fn start(options: ServerOptions) -> Result<Running, ServerError> {
         let (secrets, access) = Self::secrets(&options)?;
         let (tls, keys) = (secrets.tls.clone(), secrets.keys.clone());
-        let ServerOptions { listen, data, store, backups, request_memory_bytes, .. } = options;
+        let ServerOptions { listen, data, store, backups, request_memory_bytes, answers_max, .. } = options;
         if tls.is_none() && keys.is_some() && !listen.ip().is_loopback() {
             tracing::warn!(
                 "keys and events travel in the clear; give it --tls-cert and --tls-key, or a proxy that has them"
@@ -155,7 +156,8 @@ impl Server {
         let store = opening.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let (stop, stopping) = Stopping::new();
         let groups = Arc::new(Groups::new(&store, &stopping));
-        let (reporter, mut routes) = routes(&store, backups, &groups, &stopping);
+        let answers = AnswersMax::new(answers_max);
+        let (reporter, mut routes) = routes(&store, backups, &groups, &answers, &stopping);
         let memory = Arc::new(Memory::new(request_memory_bytes));
         routes = routes.layer(from_fn_with_state(memory, memory::within));
         routes = routes.layer(from_fn_with_state(Arc::new(access), access::guard));
@@ -177,10 +179,11 @@ fn routes(
     store: &Store,
     backups: Option<PathBuf>,
     groups: &Arc<Groups>,
+    answers: &AnswersMax,
     stopping: &Stopping,
 ) -> (HealthReporter, Router) {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let mut routes = RoutesBuilder::from(http::routes(store, groups, stopping));
+    let mut routes = RoutesBuilder::from(http::routes(store, groups, answers, stopping));
     routes.add_service(health);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTORS)
@@ -190,7 +193,7 @@ fn routes(
         Ok(reflection) => _ = routes.add_service(reflection),
         Err(error) => tracing::error!(%error, "the protocol cannot be asked for"),
     }
-    grpc::add(&mut routes, store, backups, groups, stopping);
+    grpc::add(&mut routes, store, backups, groups, answers, stopping);
     (reporter, routes.routes().into_axum_router().layer(from_fn(deadline::within)))
 }
 

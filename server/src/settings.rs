@@ -57,6 +57,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     no_flag("log", Kind::Text, "how log lines are written: `text` or `json`"),
     no_flag("traces", Kind::Text, "where traces are sent by OTLP, such as `http://collector:4318/v1/traces`"),
     no_flag("request_memory_bytes", Kind::Number, "memory for the bodies of all requests together"),
+    no_flag("answers_max", Kind::Number, "most reads and subscriptions at a time, of all connections together"),
     no_flag("store.create", Kind::Switch, "whether a store is made where there is none"),
     no_flag("store.durability", Kind::Text, "what an acknowledgement promises: `power-loss` or `process-crash`"),
     no_flag("store.page_bytes", Kind::Number, "target size of a page of the log"),

@@ -8,14 +8,15 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     denied, invalid, refused,
     shared::{self, Caller},
-    streams::{Answers, following, found, reading},
+    streams::{Answers, following, found, lasting, reading},
     unread, who,
 };
-use crate::{principal::Principal, stopping::Stopping};
+use crate::{answers::AnswersMax, principal::Principal, stopping::Stopping};
 
 /// The log as a service.
 pub(super) struct Events {
     pub(super) store: super::Events,
+    pub(super) answers: AnswersMax,
     pub(super) stopping: Stopping,
 }
 
@@ -81,13 +82,15 @@ impl v1::event_store_server::EventStore for Events {
 
     async fn read(&self, request: Request<v1::ReadRequest>) -> Answer<Self::ReadStream> {
         let who = who(&request)?;
+        let place = self.answers.begin().map_err(|error| unread(&error))?;
         let (batches, form) = read(&self.store, &who, request.into_inner()).await?;
-        Ok(Response::new(reading(batches, form)))
+        Ok(Response::new(lasting(reading(batches, form), place)))
     }
 
     async fn lookup(&self, requests: Request<Streaming<v1::LookupRequest>>) -> Answer<Self::LookupStream> {
         let caller = Caller::of(&requests, &self.store, &self.stopping)?;
-        Ok(Response::new(shared::lookups(caller, requests.into_inner())))
+        let place = self.answers.begin().map_err(|error| unread(&error))?;
+        Ok(Response::new(lasting(shared::lookups(caller, requests.into_inner()), place)))
     }
 
     async fn subscribe(&self, request: Request<v1::SubscribeRequest>) -> Answer<Self::SubscribeStream> {
@@ -95,10 +98,11 @@ impl v1::event_store_server::EventStore for Events {
         let form = form(request.form).map_err(invalid)?;
         let (query, after) = subscribed(request).map_err(invalid)?;
         who.may_query(&query).map_err(denied)?;
+        let place = self.answers.begin().map_err(|error| unread(&error))?;
         let subscription = self.store.subscribe(query, after).await.map_err(|error| unread(&error))?;
         // The store's name is the same in every cursor of its log.
         let began = self.store.head().await.map_err(|error| unread(&error))?.at(after.position);
-        Ok(Response::new(following(subscription, began, form, self.stopping.clone())))
+        Ok(Response::new(lasting(following(subscription, began, form, self.stopping.clone()), place)))
     }
 
     async fn head(&self, _: Request<v1::HeadRequest>) -> Answer<v1::HeadResponse> {

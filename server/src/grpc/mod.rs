@@ -22,6 +22,7 @@ use annalist_store::Store;
 use tonic::{Request, Status, service::RoutesBuilder};
 
 use crate::{
+    answers::AnswersMax,
     group,
     principal::{Denied, Principal},
     stopping::Stopping,
@@ -33,9 +34,11 @@ pub(crate) fn add(
     store: &Store,
     backups: Option<PathBuf>,
     groups: &Arc<group::Groups>,
+    answers: &AnswersMax,
     stopping: &Stopping,
 ) {
-    let events = events::Events { store: Arc::new(store.clone()), stopping: stopping.clone() };
+    let events =
+        events::Events { store: Arc::new(store.clone()), answers: answers.clone(), stopping: stopping.clone() };
     let groups = groups::Groups { all: Arc::clone(groups) };
     let care = care::Care::new(store.clone(), backups, stopping.clone());
     let caches = caches::Caches { store: store.clone() };

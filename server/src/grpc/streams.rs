@@ -8,17 +8,26 @@ use annalist_proto::{
     delivery, events,
     v1::{self, Form, subscribe_response::Delivery as Wire},
 };
-use futures_util::{Stream, stream::try_unfold};
+use futures_util::{Stream, StreamExt as _, stream::try_unfold};
 use tonic::Status;
 
 use super::unread;
 use crate::{
+    answers::Answer,
     limits::{BATCH_BYTES_MAX, LOOKUP_BYTES_MAX},
     stopping::Stopping,
 };
 
 /// Messages on their way to a caller.
 pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The same messages, which occupy a place until they end.
+pub(super) fn lasting<T: 'static>(answers: Answers<T>, place: Answer) -> Answers<T> {
+    Box::pin(answers.map(move |answer| {
+        let _place = &place;
+        answer
+    }))
+}
 
 /// Events that wait to be sent.
 #[derive(Default)]

@@ -17,7 +17,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Api, cursor, events::EventOut, problem::Problem, query::Parameters, schema::CursorText};
-use crate::{limits::SSE_KEEP_ALIVE, principal::Principal, stopping::Stopping};
+use crate::{answers::Answer, limits::SSE_KEEP_ALIVE, principal::Principal, stopping::Stopping};
 
 /// How far it goes.
 #[derive(Serialize, ToSchema)]
@@ -67,8 +67,9 @@ pub(super) async fn subscribe(
     let after = cursor::parse(&last.or_else(|| parameters.after.clone()).unwrap_or_default(), head)?;
     let query = parameters.query()?;
     who.may_query(&query)?;
+    let place = api.answers.begin()?;
     let subscription = api.store.subscribe(query, after).await?;
-    let state = Following { subscription, log: head, waiting: VecDeque::new(), stopping: api.stopping };
+    let state = Following { subscription, log: head, waiting: VecDeque::new(), stopping: api.stopping, _place: place };
     let events = unfold(state, |mut following| async move { Some((Ok(following.next().await?), following)) });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(SSE_KEEP_ALIVE)))
 }
@@ -79,6 +80,7 @@ struct Following {
     log: Cursor,
     waiting: VecDeque<RecordedEvent>,
     stopping: Stopping,
+    _place: Answer,
 }
 
 impl Following {

@@ -27,19 +27,21 @@ use axum::{
 };
 use tonic::Status;
 
-use crate::{group::Groups, limits::HTTP_BODY_BYTES_MAX, stopping::Stopping};
+use crate::{answers::AnswersMax, group::Groups, limits::HTTP_BODY_BYTES_MAX, stopping::Stopping};
 
 /// What handlers work with.
 #[derive(Clone)]
 struct Api {
     store: Store,
     groups: Arc<Groups>,
+    answers: AnswersMax,
     stopping: Stopping,
 }
 
 /// Everything that is answered over HTTP.
-pub(crate) fn routes(store: &Store, groups: &Arc<Groups>, stopping: &Stopping) -> Router {
-    let api = Api { store: store.clone(), groups: Arc::clone(groups), stopping: stopping.clone() };
+pub(crate) fn routes(store: &Store, groups: &Arc<Groups>, answers: &AnswersMax, stopping: &Stopping) -> Router {
+    let (groups, answers) = (Arc::clone(groups), answers.clone());
+    let api = Api { store: store.clone(), groups, answers, stopping: stopping.clone() };
     Router::new()
         .route("/v1/append", post(append::append))
         .route("/v1/outcome", get(append::outcome))

@@ -137,6 +137,7 @@ async fn page(
         (_, None) => Read::query(query, Position::new(after.unwrap_or(0))),
         (None, Some(before)) => Read::query_backward(query, Position::new(before)),
     };
+    let _place = api.answers.begin()?;
     // One more, to know whether there are more.
     let mut batches = api.store.read(read.limit(limit + 1)).await?;
     let head = batches.head().to_string();

@@ -1,6 +1,6 @@
 //! Who may do what.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use crate::support::{Process, curl};
 use annalist_client::{ApiKey, GroupOptions, RemoteOptions, RemoteStore};
@@ -183,6 +183,30 @@ async fn bodies_have_a_bound_in_all() {
     for _ in 0..10 {
         store.append(append(50_000)).await.expect("what is given back can be taken again");
     }
+}
+
+#[tokio::test]
+async fn answers_have_a_bound_in_all() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut command = Process::command(dir.path());
+    command.env("ANNALIST_ANSWERS_MAX", "2");
+    let server = Process::run(command);
+    let mut options = RemoteOptions::default();
+    options.call_timeout = Duration::from_millis(100);
+    let store = RemoteStore::connect_with(&server.address, options).expect("the address of a server");
+    store.append(append()).await.expect("it is recorded");
+    let first = store.subscribe(Query::all(), Cursor::START).await.expect("there is room");
+    let second = store.subscribe(Query::all(), Cursor::START).await.expect("there is room");
+    for _ in 0..3 {
+        match store.subscribe(Query::all(), Cursor::START).await.map(drop) {
+            Err(StoreError::Unavailable { why }) => assert!(why.contains("answers_max"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(status(&server.address, "/v1/events", &[]), "503");
+    }
+    store.append(append()).await.expect("appends are no answers of this kind");
+    drop((first, second));
+    while status(&server.address, "/v1/events", &[]) != "200" {}
 }
 
 #[test]
