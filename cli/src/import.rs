@@ -6,8 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use annalist_core::{EventStore as _, StoreError};
-use annalist_store::{ImportError, PastEvent, Progress, Store, StoreOptions};
+use annalist_core::{AppendError, ImportError, PastEvent, Progress, StoreError};
 use clap::Args;
 use serde_json::json;
 
@@ -15,7 +14,7 @@ use crate::{
     cloud_events,
     failure::{Done, Failure},
     output::Output,
-    place,
+    place::{Opened, Place},
 };
 
 /// What is recorded at once: one sync for all of it.
@@ -25,12 +24,11 @@ const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
 /// Records the events of a file with the ids, versions and times that they have; run it again if it was interrupted
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The folder of the store.
-    #[arg(value_parser = place::folder())]
-    dir: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// The file, as `annalist export` writes it.
     file: PathBuf,
-    /// Make the store if it is not there.
+    /// Make the folder of the store if it is not there.
     #[arg(long)]
     create: bool,
 }
@@ -50,14 +48,11 @@ struct Total {
 }
 
 pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let Arguments { dir, file, create } = arguments;
+    let Arguments { place, file, create } = arguments;
     let unreadable = |error| Failure::Other(format!("cannot read {}: {error}", file.display()));
     let input = File::open(&file).map_err(unreadable)?;
     let total = input.metadata().map_err(unreadable)?.len();
-    let mut options = StoreOptions::default();
-    options.create = create;
-    let opened = tokio::task::spawn_blocking(move || Store::open_with(dir, options)).await;
-    let store = opened.map_err(|error| Failure::Other(format!("opening the store broke off: {error}")))??;
+    let store = if create { place.open_or_create().await? } else { place.open().await? };
     let result = import(&store, BufReader::new(input), &file, total).await;
     let head = store.head().await;
     store.close().await?;
@@ -73,7 +68,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
     Ok(Done::Well)
 }
 
-async fn import(store: &Store, mut input: impl BufRead, file: &Path, bytes: u64) -> Result<Total, Failure> {
+async fn import(store: &Opened, mut input: impl BufRead, file: &Path, bytes: u64) -> Result<Total, Failure> {
     let bar = Output::bar("importing");
     let (mut total, mut lot, mut line) = (Total::default(), Lot::default(), String::new());
     let mut done = 0;
@@ -100,12 +95,17 @@ async fn import(store: &Store, mut input: impl BufRead, file: &Path, bytes: u64)
     Ok(total)
 }
 
-async fn record(store: &Store, lot: Lot, file: &Path, total: &mut Total) -> Result<(), Failure> {
+async fn record(store: &Opened, lot: Lot, file: &Path, total: &mut Total) -> Result<(), Failure> {
     let imported = store.import(&lot.events).await.map_err(|error| {
         let first = lot.lines.first().copied().unwrap_or_default();
         let number = error.at().and_then(|at| lot.lines.get(at)).copied().unwrap_or(first);
         match error {
-            ImportError::Append(annalist_core::AppendError::Store(error @ StoreError::Corrupt { .. })) => error.into(),
+            ImportError::Append(AppendError::Store(error @ StoreError::Corrupt { .. })) => error.into(),
+            // Nothing is wrong with any line.
+            ImportError::Append(error @ (AppendError::Unavailable { .. } | AppendError::Unknown { .. })) => {
+                let why = format!("{error}; everything before line {first} is recorded: import the file again");
+                Failure::Other(why)
+            }
             error => {
                 let why = format!("{error}; everything before line {first} is recorded, and may be imported again");
                 Failure::Line { file: file.to_owned(), number, why }

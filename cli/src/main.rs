@@ -21,6 +21,7 @@ mod export;
 mod groups;
 mod import;
 mod man;
+mod query;
 mod read;
 mod rebuild_index;
 mod restore;
@@ -64,6 +65,7 @@ enum Command {
     Stats(stats::Arguments),
     Streams(streams::Arguments),
     Read(read::Arguments),
+    Query(query::Arguments),
     Tail(tail::Arguments),
     Append(append::Arguments),
     Verify(verify::Arguments),
@@ -102,6 +104,7 @@ async fn run(command: Command, output: &mut Output) -> Result<Done, Failure> {
         Command::Stats(arguments) => stats::run(&arguments, output).await,
         Command::Streams(arguments) => streams::run(&arguments, output).await,
         Command::Read(arguments) => read::run(&arguments, output).await,
+        Command::Query(arguments) => query::run(arguments, output).await,
         Command::Tail(arguments) => tail::run(&arguments, output).await,
         Command::Append(arguments) => append::run(arguments, output).await,
         Command::Verify(arguments) => verify::run(&arguments, output).await,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use annalist_client::RemoteStore;
-use annalist_core::{EventStore, StoreError, StreamId, Version};
+use annalist_core::{EventStore, ImportError, Imported, PastEvent, StoreError, StreamId, Version};
 use annalist_store::{Store, StoreOptions};
 use clap::{
     Args,
@@ -52,7 +52,15 @@ impl Place {
     pub(crate) async fn open(&self) -> Result<Opened, Failure> {
         match address(&self.store) {
             Some(address) => self.connection.to(address).map(Opened::Server),
-            None => open(&self.store).await.map(Opened::Folder),
+            None => open(&self.store, options()).await.map(Opened::Folder),
+        }
+    }
+
+    /// The same, and makes the folder if it is not there. A server has made its own.
+    pub(crate) async fn open_or_create(&self) -> Result<Opened, Failure> {
+        match self.folder() {
+            Some(dir) => open(dir, StoreOptions::default()).await.map(Opened::Folder),
+            None => Err(Failure::Usage("a server makes its store itself; leave --create out".to_owned())),
         }
     }
 }
@@ -65,9 +73,9 @@ pub(crate) fn folder() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
-async fn open(dir: &Path) -> Result<Store, Failure> {
+async fn open(dir: &Path, options: StoreOptions) -> Result<Store, Failure> {
     let dir = dir.to_owned();
-    let opened = tokio::task::spawn_blocking(move || Store::open_with(dir, options())).await;
+    let opened = tokio::task::spawn_blocking(move || Store::open_with(dir, options)).await;
     opened.map_err(|error| Failure::Other(format!("opening the store broke off: {error}")))?.map_err(Failure::from)
 }
 
@@ -93,6 +101,14 @@ impl Opened {
         match self {
             Self::Folder(store) => store.streams(within, after, limit).await,
             Self::Server(server) => server.streams(within, after, limit).await,
+        }
+    }
+
+    /// Records events as they were recorded elsewhere, all that are not there yet or none.
+    pub(crate) async fn import(&self, events: &[PastEvent]) -> Result<Imported, ImportError> {
+        match self {
+            Self::Folder(store) => store.import(events).await,
+            Self::Server(server) => server.import(events).await,
         }
     }
 

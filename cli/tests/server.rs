@@ -182,11 +182,66 @@ fn a_store_is_looked_after_while_it_is_served() {
 }
 
 #[test]
+fn events_are_imported_with_their_versions_and_times() {
+    let (from, to) = (Server::start(), Server::start());
+    for number in 0..600 {
+        from.lines("append", &[&format!("order-{}", number % 7), "placed", &format!("{{\"number\":{number}}}")]);
+    }
+    let file = from.folder.path().join("events.ndjson").display().to_string();
+    from.lines("export", &[&file]);
+    assert_eq!(to.code("import", &[&file, "--create"]), 2, "it has made its store");
+    // Interrupted, and run again.
+    let text = fs::read_to_string(&file).expect("it is there");
+    let part = text.lines().take(300).collect::<Vec<_>>().join("\n");
+    fs::write(format!("{file}.some"), part).expect("it can be written");
+    for (file, recorded, present) in
+        [(format!("{file}.some"), 300, 0), (file.clone(), 300, 300), (file.clone(), 0, 600)]
+    {
+        let imported = &to.lines("import", &[&file])[0];
+        assert_eq!((&imported["recorded"], &imported["present"]), (&recorded.into(), &present.into()));
+    }
+    let events = |server: &Server| {
+        let mut events = server.lines("read", &[]);
+        events.iter_mut().for_each(|event| event["source"] = Value::Null);
+        events
+    };
+    assert_eq!(events(&to), events(&from), "ids, versions, times and all");
+
+    let gap = text.lines().skip(7).collect::<Vec<_>>().join("\n");
+    fs::write(format!("{file}.some"), gap).expect("it can be written");
+    let output = Server::start().ask("import", &[&format!("{file}.some")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(6) && said.contains("line 1: this is version 2"), "{output:?}");
+}
+
+#[test]
+fn a_query_has_several_items() {
+    let server = Server::start();
+    for (stream, name, tag) in [("order-1", "placed", "a"), ("order-2", "paid", "b"), ("payment-1", "made", "b")] {
+        server.lines("append", &[stream, name, "{}", "--tag", tag]);
+    }
+    let found = |more: &[&str]| {
+        server
+            .lines("query", more)
+            .iter()
+            .map(|event| event["position"].as_str().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let of = |positions: &[&str]| positions.iter().map(|position| Some((*position).to_owned())).collect::<Vec<_>>();
+    let items = [r#"{"category": "order", "types": ["placed"]}"#, r#"{"tags": ["b"], "stream": "payment-1"}"#];
+    assert_eq!(found(&items), of(&["1", "3"]));
+    assert_eq!(found(&[items[0], items[1], "--backward", "--limit", "1"]), of(&["3"]));
+    assert_eq!(found(&["{}", "--after", "1"]), of(&["2", "3"]));
+    for wrong in ["", "{", r#"{"type": "placed"}"#, r#"{"category": "a", "stream": "a-1"}"#] {
+        assert_eq!(server.code("query", &[wrong]), 2, "{wrong}");
+    }
+    assert_eq!(server.code("query", &[]), 2, "a query without items is a mistake");
+}
+
+#[test]
 fn what_takes_a_folder_says_so() {
     let server = Server::start();
-    for (command, more) in
-        [("rebuild-index", &[][..]), ("import", &["file", "--create"][..]), ("restore", &["there"][..])]
-    {
+    for (command, more) in [("rebuild-index", &[][..]), ("restore", &["there"][..])] {
         let output = server.ask(command, more);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("works on folders"), "{output:?}");

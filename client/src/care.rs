@@ -1,13 +1,14 @@
 //! Looking after the store of a server.
 
 use annalist_core::{
-    Backup, DamagedFile, Finding, Part, Position, Progress, StoreError, StreamId, Timestamp, Verified, Version,
+    Backup, DamagedFile, Finding, ImportError, Imported, Part, PastEvent, Position, Progress, StoreError, StreamId,
+    Timestamp, Verified, Version,
 };
 use annalist_proto::{
-    stored_stream_version,
+    import_error, stored_stream_version,
     v1::{self, backup_response::Response as BackupWire, verify_response::Response as VerifyWire},
 };
-use tonic::Streaming;
+use tonic::{Response, Streaming};
 
 use crate::{
     failure::Failure,
@@ -108,6 +109,27 @@ impl RemoteStore {
         let damaged =
             damaged.into_iter().map(|v1::DamagedFile { path, detail }| DamagedFile { path: path.into(), detail });
         Ok((backups.into_iter().map(made).collect::<Result<_, _>>()?, damaged.collect()))
+    }
+
+    /// Has the server record events that were recorded elsewhere, with the ids, versions and times that they have: all that are
+    /// not there yet, or none. What is there already is passed over, so whatever breaks off is repeated, here and by who calls.
+    ///
+    /// # Errors
+    /// As `Store::import` of `annalist-store`; [`AppendError::Unknown`](annalist_core::AppendError::Unknown) within it means that
+    /// there was no answer: import the same again.
+    pub async fn import(&self, events: &[PastEvent]) -> Result<Imported, ImportError> {
+        let remote = self.remote();
+        let attempt = |request| async move {
+            match remote.care().import(request).await {
+                Ok(response) => Ok(response.map(Ok)),
+                // An answer, if not the one that was hoped for.
+                Err(status) => import_error(&status).map(|error| Response::new(Err(error))).ok_or(status),
+            }
+        };
+        let request = || v1::ImportRequest { events: events.iter().map(Into::into).collect() };
+        let answer = remote.call(request, Again::Harmless, Failure::of_reading, attempt).await;
+        let response = answer.map_err(Failure::into_append_error)??;
+        Imported::try_from(response).map_err(|error| incomprehensible(&error).into())
     }
 
     /// Takes responses until it is done.

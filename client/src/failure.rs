@@ -58,6 +58,15 @@ impl Failure {
         Self::Refused(AppendError::Unavailable { why })
     }
 
+    /// As an error of an append.
+    pub(crate) fn into_append_error(self) -> AppendError {
+        match self {
+            Self::Refused(error) => error,
+            Self::NotTaken(why) => AppendError::Unavailable { why },
+            Self::Lost(why) => AppendError::Unknown { why },
+        }
+    }
+
     /// As an error of reading.
     pub(crate) fn into_store_error(self) -> StoreError {
         match self {

@@ -100,11 +100,7 @@ impl EventStore for RemoteStore {
             remote.appends().ask(remote.events(), request).await
         };
         let answer = remote.call(|| v1::AppendRequest::from(&append), again, failure, attempt).await;
-        let answer = answer.map_err(|failure| match failure {
-            Failure::Refused(error) => error,
-            Failure::NotTaken(why) => AppendError::Unavailable { why },
-            Failure::Lost(why) => AppendError::Unknown { why },
-        })?;
+        let answer = answer.map_err(Failure::into_append_error)?;
         let appended = answer.appended.ok_or_else(|| missing("append"))?;
         Ok(appended.try_into().map_err(|error| incomprehensible(&error))?)
     }

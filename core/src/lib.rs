@@ -23,6 +23,7 @@ mod recorded;
 
 mod care;
 mod error;
+mod import;
 mod read;
 mod statistics;
 
@@ -32,6 +33,7 @@ pub use append::{Append, Appended, Entry, Expected, Fingerprint, Key, Keyed, Out
 pub use care::{Backup, DamagedFile, Finding, Part, Progress, Verified};
 pub use error::{AppendError, Invalid, StoreError};
 pub use event::{ContentType, EventId, EventType, NewEvent, Tag, Timestamp};
+pub use import::{ImportError, Imported, PastEvent};
 pub use limits::{
     APPEND_BYTES_MAX, APPEND_CONDITIONS_MAX, APPEND_ENTRIES_MAX, APPEND_EVENTS_MAX, EVENT_TAGS_MAX, METADATA_BYTES_MAX,
     NAME_BYTES_MAX, OUTCOME_BYTES_MAX, PAYLOAD_BYTES_MAX, QUERY_ITEMS_MAX, QUERY_NAMES_MAX, TAGS_BYTES_MAX,

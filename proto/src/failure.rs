@@ -65,7 +65,7 @@ fn unavailable(why: &str) -> (Code, Kind) {
     (Code::Unavailable, Kind::Unavailable(failure::Unavailable { why: short(why) }))
 }
 
-fn status(code: Code, message: &str, kind: Kind) -> Status {
+pub(crate) fn status(code: Code, message: &str, kind: Kind) -> Status {
     let message = short(message);
     let value = v1::Failure { kind: Some(kind) }.encode_to_vec();
     let details = vec![Any { type_url: TYPE_URL.to_owned(), value }];
@@ -123,7 +123,7 @@ impl From<v1::Refusal> for Status {
 }
 
 /// The failure in the details of a status.
-fn failure_in(status: &Status) -> Option<v1::Failure> {
+pub(crate) fn failure_in(status: &Status) -> Option<v1::Failure> {
     let whole = tonic_types::Status::decode(status.details()).ok()?;
     let detail = whole.details.into_iter().find(|detail| detail.type_url == TYPE_URL)?;
     v1::Failure::decode(detail.value.as_slice()).ok()
@@ -192,6 +192,8 @@ fn read(status: &Status, conditions: &[Condition], key: Option<&Key>) -> Option<
             StoreError::Corrupt { position: position(first), detail }.into()
         }
         Kind::Closed(_) => StoreError::Closed.into(),
+        // Of an import, which is not an append.
+        Kind::NotImportable(_) => return None,
     })
 }
 

@@ -31,8 +31,11 @@ mod reading;
 
 mod failure;
 
+mod import;
+
 pub use append::{stored_stream_version, stream_version};
 pub use failure::{Failed, append_status, store_status};
+pub use import::{import_error, import_status};
 pub use limits::{MESSAGE_BYTES_MAX, PORT};
 pub use reading::{delivery, events, form, stored_events, subscribe, subscribed};
 

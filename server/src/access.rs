@@ -171,7 +171,8 @@ fn needed(path: &str) -> Option<Role> {
         | "/annalist.v1.Groups/Remove"
         | "/annalist.v1.Care/Verify"
         | "/annalist.v1.Care/Backup"
-        | "/annalist.v1.Care/Backups" => Some(Role::Admin),
+        | "/annalist.v1.Care/Backups"
+        | "/annalist.v1.Care/Import" => Some(Role::Admin),
         _ => Some(Role::Read),
     }
 }

@@ -51,11 +51,10 @@ mod import;
 
 mod key_value;
 
-pub use annalist_core::{Backup, DamagedFile, Finding, Part, Progress, Verified};
+pub use annalist_core::{Backup, DamagedFile, Finding, ImportError, Imported, Part, PastEvent, Progress, Verified};
 pub use annalist_metrics::{Health, Metrics};
 pub use backup::{BackupError, BackupOptions, Backups, RestoreOptions, RestoreStep, Restored};
 pub use error::OpenError;
-pub use import::{ImportError, Imported, PastEvent};
 pub use key_value::{KeyValue, KeyValueBatch, KeyValueSnapshot, VisitRow};
 pub use metrics::METRICS;
 pub use options::{Compression, Durability, StoreOptions};

@@ -2,9 +2,11 @@
 
 use std::{future::Future, num::NonZeroUsize, ops::ControlFlow, path::PathBuf, pin::Pin, sync::Arc};
 
-use annalist_core::{Backup, DamagedFile, Finding, Invalid, Part, Position, Progress, Query, StoreError, Verified};
+use annalist_core::{
+    Backup, DamagedFile, Finding, Invalid, Part, PastEvent, Position, Progress, Query, StoreError, Verified,
+};
 use annalist_proto::{
-    stream_version,
+    import_status, stream_version,
     v1::{self, backup_response::Response as BackupWire, verify_response::Response as VerifyWire},
 };
 use annalist_store::{BackupError, BackupOptions, Backups, Store};
@@ -108,6 +110,13 @@ impl v1::care_server::Care for Care {
             }
         }
         Ok(Response::new(response))
+    }
+
+    async fn import(&self, request: Request<v1::ImportRequest>) -> Answer<v1::ImportResponse> {
+        let events = request.into_inner().events.into_iter().map(PastEvent::try_from);
+        let events = events.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
+        let imported = self.store.import(&events).await.map_err(|error| import_status(&error))?;
+        Ok(Response::new(imported.into()))
     }
 }
 

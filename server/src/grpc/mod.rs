@@ -48,7 +48,7 @@ pub(crate) fn add(
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )
-        .add_service(CareServer::new(care))
+        .add_service(CareServer::new(care).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(GroupsServer::new(groups).max_encoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(
             SnapshotsServer::new(caches.clone())

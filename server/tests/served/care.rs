@@ -4,7 +4,8 @@ use std::fs;
 
 use annalist_client::RemoteStore;
 use annalist_core::{
-    Append, EventId, EventStore as _, EventType, Expected, NewEvent, Part, Position, StoreError, StreamId, Version,
+    Append, EventId, EventStore as _, EventType, Expected, ImportError, NewEvent, Part, PastEvent, Position,
+    StoreError, StreamId, Timestamp, Version,
 };
 
 use crate::support::Process;
@@ -76,4 +77,36 @@ async fn backups_go_where_the_server_was_told() {
     fs::write(dir.path().join("backups/000002/BACKUP"), "nonsense").expect("it can be written");
     let (backups, damaged) = store.backups().await.expect("they are told");
     assert_eq!((backups.len(), damaged.len()), (1, 1), "{damaged:?}");
+}
+
+#[tokio::test]
+async fn an_import_keeps_what_it_is_given_and_says_which_event_it_cannot() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Process::start(&dir.path().join("data"));
+    let store = RemoteStore::connect(&server.address).expect("the address of a server");
+    let past = |number: u64, version: u64, time: i64| PastEvent {
+        stream: StreamId::of("a", number).expect("a valid name"),
+        version: Version::new(version),
+        time: Timestamp::from_micros(time),
+        event: NewEvent::new(EventId::generate(), EventType::new("greeted").expect("a valid type"), "{}"),
+    };
+    // More streams than fit one message of the usual size, in one go.
+    let events: Vec<_> = (0..1000).map(|number| past(number, 1, 5)).collect();
+    let imported = store.import(&events).await.expect("they are recorded");
+    assert_eq!((imported.recorded, imported.present, imported.head.position), (1000, 0, Position::new(1000)));
+    let imported = store.import(&events[500..]).await.expect("they are there");
+    assert_eq!((imported.recorded, imported.present), (0, 500));
+
+    let (gap, early, other) = (past(1, 3, 6), past(1, 2, 4), past(1, 1, 5));
+    let there = events[1].event.id;
+    let stream = gap.stream.clone();
+    for (event, why) in [
+        (gap, ImportError::Gap { at: 1, stream: stream.clone(), version: Version::new(3), head: Version::new(1) }),
+        (early, ImportError::Time { at: 1, time: Timestamp::from_micros(4), after: Timestamp::from_micros(5) }),
+        (other, ImportError::Taken { at: 1, stream, version: Version::new(1), there }),
+    ] {
+        let error = store.import(&[events[0].clone(), event]).await.expect_err("it cannot be");
+        assert_eq!(error, why);
+    }
+    assert_eq!(store.head().await.expect("it is known").position, Position::new(1000), "nothing of them is recorded");
 }
