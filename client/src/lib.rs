@@ -14,6 +14,7 @@ mod pause;
 mod tls;
 
 mod pipeline;
+mod pool;
 mod remote;
 
 mod group;

@@ -1,9 +1,12 @@
 //! Every default and every bound of a client, with its reason.
 
-use std::time::Duration;
+use std::{num::NonZeroU8, time::Duration};
 
 /// How long a connection may take to be made. In a data centre it takes milliseconds; a machine that is gone takes for ever.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Connections to a server: with two cores for client and server more were no better (ADR 70).
+pub(crate) const CONNECTIONS: NonZeroU8 = NonZeroU8::MIN;
 
 /// How long a call may take, repetitions included: long enough for a server to be started again, short enough that somebody
 /// still waits for the answer.

@@ -1,6 +1,6 @@
 //! How a client is to behave.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, num::NonZeroU8, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -12,6 +12,10 @@ use crate::limits;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RemoteOptions {
+    /// How many connections to the server there are, each made when it is first used. With more than one, half of them, rounded up,
+    /// are for what is answered soon, appends and short reads; the others for what is long or has no end. Both kinds take turns.
+    /// Where client and server have cores to spare, 2 or 4 are worth a try. Default: 1. Since 0.1.
+    pub connections: NonZeroU8,
     /// How long a connection may take to be made. Default: 3 s. Since 0.1.
     pub connect_timeout: Duration,
     /// How long a call may take, repetitions included. Subscriptions have no such limit: they wait for the server to come back.
@@ -74,6 +78,6 @@ impl fmt::Debug for ApiKey {
 impl Default for RemoteOptions {
     fn default() -> Self {
         let (connect_timeout, call_timeout) = (limits::CONNECT_TIMEOUT, limits::CALL_TIMEOUT);
-        Self { connect_timeout, call_timeout, key: None, ca: None, identity: None }
+        Self { connections: limits::CONNECTIONS, connect_timeout, call_timeout, key: None, ca: None, identity: None }
     }
 }

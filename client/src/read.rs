@@ -50,10 +50,11 @@ type First = (Option<v1::Cursor>, Option<v1::Events>, More);
 
 async fn look_up(remote: &Remote, read: &Read) -> Result<Begun, StoreError> {
     let attempt = |request| async move {
-        if !remote.lookups().is_known() {
+        let short = remote.short();
+        if !short.knows_lookups() {
             return first(remote, request).await;
         }
-        let v1::Found { head, events, complete } = remote.lookups().ask(remote.events(), request).await?.into_inner();
+        let v1::Found { head, events, complete } = short.look_up(request).await?.into_inner();
         Ok(Response::new((head, events, if complete { More::None } else { More::Unasked })))
     };
     let asked = remote.call(|| v1::ReadRequest::from(read.clone()), Again::Harmless, Failure::of_reading, attempt);
@@ -67,7 +68,7 @@ async fn ask(remote: &Remote, read: Read) -> Result<Begun, StoreError> {
 }
 
 async fn first(remote: &Remote, request: Request<v1::ReadRequest>) -> Result<Response<First>, Status> {
-    let mut stream = remote.events().read(streamed(request)).await?.into_inner();
+    let mut stream = remote.streams().read(streamed(request)).await?.into_inner();
     // The first message belongs to the attempt: until it is there, nothing was said.
     let v1::ReadResponse { head, events } = stream.message().await?.unwrap_or_default();
     Ok(Response::new((head, events, More::Stream(Box::new(stream)))))

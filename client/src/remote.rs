@@ -1,4 +1,4 @@
-//! The connection, and how a call is repeated.
+//! The server as it is seen from here, and how a call is repeated.
 
 use std::{fmt, sync::OnceLock, time::Duration};
 
@@ -26,16 +26,15 @@ use crate::{
     limits,
     options::{ApiKey, RemoteOptions},
     pause::Pauses,
-    pipeline::{Appends, Lookups, Pipeline, TRACEPARENT, TRACESTATE},
+    pipeline::{TRACEPARENT, TRACESTATE},
+    pool::{Pool, Short, events},
     tls,
 };
 
 /// The server, as seen from here.
 pub(crate) struct Remote {
     address: String,
-    channel: Channel,
-    appends: Pipeline<Appends>,
-    lookups: Pipeline<Lookups>,
+    pool: Pool,
     options: RemoteOptions,
     budget: Budget,
     closed: watch::Sender<bool>,
@@ -91,12 +90,9 @@ impl Remote {
             .http2_keep_alive_interval(limits::KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(limits::KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true);
-        let channel = endpoint.connect_lazy();
         Ok(Self {
             address: address.to_owned(),
-            channel,
-            appends: Pipeline::new(),
-            lookups: Pipeline::new(),
+            pool: Pool::new(&endpoint, options.connections),
             options,
             budget: Budget::new(),
             closed: watch::Sender::new(false),
@@ -104,40 +100,39 @@ impl Remote {
         })
     }
 
+    /// Where appends and short reads share calls.
+    pub(crate) fn short(&self) -> &Short {
+        self.pool.short()
+    }
+
+    /// What is answered soon.
     pub(crate) fn events(&self) -> EventStoreClient<Channel> {
-        EventStoreClient::new(self.channel.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+        events(self.pool.short().channel())
     }
 
-    /// Where appends share a call.
-    pub(crate) const fn appends(&self) -> &Pipeline<Appends> {
-        &self.appends
-    }
-
-    /// Where reads that are expected to be short do.
-    pub(crate) const fn lookups(&self) -> &Pipeline<Lookups> {
-        &self.lookups
+    /// Long reads, subscriptions, large appends.
+    pub(crate) fn streams(&self) -> EventStoreClient<Channel> {
+        events(self.pool.long())
     }
 
     pub(crate) fn snapshots(&self) -> SnapshotsClient<Channel> {
-        SnapshotsClient::new(self.channel.clone())
+        SnapshotsClient::new(self.pool.short().channel())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     pub(crate) fn checkpoints(&self) -> CheckpointsClient<Channel> {
-        CheckpointsClient::new(self.channel.clone())
+        CheckpointsClient::new(self.pool.short().channel())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     pub(crate) fn groups(&self) -> GroupsClient<Channel> {
-        GroupsClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        GroupsClient::new(self.pool.long()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     pub(crate) fn care(&self) -> CareClient<Channel> {
-        CareClient::new(self.channel.clone())
+        CareClient::new(self.pool.long())
     }
 
     /// Has this asked which trace a request is part of. Whoever says so first is asked.

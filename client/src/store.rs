@@ -20,7 +20,7 @@ use crate::{
     subscription,
 };
 
-/// A store that runs as a server. Cloning is cheap; clones share the connection.
+/// A store that runs as a server. Cloning is cheap; clones share the connections.
 ///
 /// What is asked is asked again while the server cannot be reached, until [`RemoteOptions::call_timeout`] is over. An append
 /// is sent again after its answer was lost only if it has a key, and is recorded once; if an earlier attempt was recorded, the
@@ -94,10 +94,11 @@ impl EventStore for RemoteStore {
         let failure = |status| Failure::of(status, &append.conditions, key);
         let remote = &self.remote;
         let attempt = |request| async move {
-            if bytes > PIPELINE_APPEND_BYTES_MAX || !remote.appends().is_known() {
-                return remote.events().append(request).await;
+            let short = remote.short();
+            if bytes > PIPELINE_APPEND_BYTES_MAX || !short.knows_appends() {
+                return remote.streams().append(request).await;
             }
-            remote.appends().ask(remote.events(), request).await
+            short.append(request).await
         };
         let answer = remote.call(|| v1::AppendRequest::from(&append), again, failure, attempt).await;
         let answer = answer.map_err(Failure::into_append_error)?;

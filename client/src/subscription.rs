@@ -38,7 +38,7 @@ pub(crate) async fn begin(
 
 async fn ask(remote: &Remote, query: &Query, after: Cursor) -> Result<Begun, Failure> {
     let attempt = |request| async move {
-        let mut stream = remote.events().subscribe(streamed(request)).await?.into_inner();
+        let mut stream = remote.streams().subscribe(streamed(request)).await?.into_inner();
         let first = stream.message().await?.and_then(|first| first.delivery);
         let Some(Wire::Began(at)) = first else { return Err(Status::unavailable("it ended before it began")) };
         Ok(Response::new((at, stream)))

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    num::NonZeroU8,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -24,18 +25,21 @@ use tokio::{task::JoinHandle, time::sleep};
 struct Restarted {
     dir: TempDir,
     server: ServerProcess,
+    connections: u8,
 }
 
 impl Restarted {
-    fn new() -> Self {
+    /// One whose clients have so many connections.
+    fn new(connections: u8) -> Self {
         let dir = in_ram();
         let server = start(&dir.path().join("store"), "127.0.0.1:0");
-        Self { dir, server }
+        Self { dir, server, connections }
     }
 
     fn client(&self) -> RemoteStore {
         let mut options = RemoteOptions::default();
         options.call_timeout = Duration::from_mins(1);
+        options.connections = NonZeroU8::new(self.connections).expect("at least one");
         RemoteStore::connect_with(self.server.address(), options).expect("the address of a server")
     }
 
@@ -99,9 +103,8 @@ const WRITERS: u64 = 8;
 const EACH: u64 = 150;
 const KILLS: u64 = 5;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keyed_appends_are_recorded_once_and_followed_without_a_gap_or_a_repetition() {
-    let mut restarted = Restarted::new();
+async fn keyed_appends_are_recorded_once_and_followed_without_a_gap_or_a_repetition(connections: u8) {
+    let mut restarted = Restarted::new(connections);
     let store = restarted.client();
     let answered = Arc::new(AtomicU64::new(0));
     let writers: Vec<_> = (0..WRITERS)
@@ -159,9 +162,8 @@ async fn keyed_appends_are_recorded_once_and_followed_without_a_gap_or_a_repetit
     assert_eq!(names.len() as u64, WRITERS * EACH, "each is recorded once");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn appends_without_a_key_are_never_called_unrecorded_when_they_are_not() {
-    let mut restarted = Restarted::new();
+async fn appends_without_a_key_are_never_called_unrecorded_when_they_are_not(connections: u8) {
+    let mut restarted = Restarted::new(connections);
     let store = restarted.client();
     let answered = Arc::new(AtomicU64::new(0));
     let writers: Vec<_> = (0..WRITERS)
@@ -205,9 +207,8 @@ async fn appends_without_a_key_are_never_called_unrecorded_when_they_are_not() {
     assert!(unknown > 0, "some were in flight when it was killed");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_told_to_end_leaves_no_append_unknown() {
-    let mut restarted = Restarted::new();
+async fn a_server_that_is_told_to_end_leaves_no_append_unknown(connections: u8) {
+    let mut restarted = Restarted::new(connections);
     let store = restarted.client();
     let answered = Arc::new(AtomicU64::new(0));
     let writers: Vec<_> = (0..WRITERS)
@@ -245,9 +246,8 @@ async fn a_server_that_is_told_to_end_leaves_no_append_unknown() {
 const LARGE: usize = 16 * 1024;
 const MANY: u64 = 1500;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reads_go_on_where_they_broke_off() {
-    let mut restarted = Restarted::new();
+async fn reads_go_on_where_they_broke_off(connections: u8) {
+    let mut restarted = Restarted::new(connections);
     let store = restarted.client();
     let write = async |count: u64| {
         for _ in 0..count / 50 {
@@ -289,16 +289,15 @@ async fn reads_go_on_where_they_broke_off() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_told_to_end_does_so_with_clients_connected() {
-    let restarted = Restarted::new();
+async fn a_server_that_is_told_to_end_does_so_with_clients_connected(connections: u8) {
+    let restarted = Restarted::new(connections);
     let store = restarted.client();
     let mut waits = store.subscribe(Query::all(), Cursor::START).await.expect("it begins");
     let ignored = store.subscribe(Query::all(), Cursor::START).await.expect("it begins");
     let at = store.append(Append::new().events(stream("a-1"), Expected::Any, [event("1")])).await.expect("recorded");
     assert!(matches!(waits.next().await, Ok(Delivery::Events(_) | Delivery::CaughtUp(_))));
     let (path, listen) = (restarted.path(), restarted.server.listen().to_owned());
-    let Restarted { dir, mut server } = restarted;
+    let Restarted { dir, mut server, .. } = restarted;
     assert!(server.terminate().success(), "it ends in order");
     let again = start(&path, &listen);
     assert_eq!(store.head().await, Ok(at.cursor), "and the client finds the next one");
@@ -308,7 +307,7 @@ async fn a_server_that_is_told_to_end_does_so_with_clients_connected() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_not_there_is_unavailable_and_nothing_was_written() {
-    let mut restarted = Restarted::new();
+    let mut restarted = Restarted::new(1);
     let mut options = RemoteOptions::default();
     options.call_timeout = Duration::from_millis(300);
     let store = RemoteStore::connect_with(restarted.server.address(), options).expect("the address of a server");
@@ -322,4 +321,30 @@ async fn a_server_that_is_not_there_is_unavailable_and_nothing_was_written() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Each of these on one connection, and on several.
+macro_rules! cases {
+    ($($case:ident)*) => {
+        mod on_one_connection {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(1).await;
+            })*
+        }
+        mod on_four_connections {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(4).await;
+            })*
+        }
+    };
+}
+
+cases! {
+    keyed_appends_are_recorded_once_and_followed_without_a_gap_or_a_repetition
+    appends_without_a_key_are_never_called_unrecorded_when_they_are_not
+    a_server_that_is_told_to_end_leaves_no_append_unknown
+    reads_go_on_where_they_broke_off
+    a_server_that_is_told_to_end_does_so_with_clients_connected
 }

@@ -2,12 +2,13 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    num::NonZeroU8,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::Arc,
 };
 
-use annalist_client::RemoteStore;
+use annalist_client::{RemoteOptions, RemoteStore};
 use annalist_core::{Checkpoints, Snapshots};
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -92,20 +93,21 @@ impl Drop for ServerProcess {
 #[derive(Debug)]
 pub struct Remote {
     program: &'static str,
+    connections: NonZeroU8,
     dir: TempDir,
     server: Option<ServerProcess>,
     store: RemoteStore,
 }
 
 impl Remote {
-    /// A new store, served by this program. Must be called within a Tokio runtime.
+    /// A new store, served by this program, over so many connections. Must be called within a Tokio runtime.
     ///
     /// # Panics
     /// When the server does not start.
     #[must_use]
-    pub fn start(program: &'static str, dir: TempDir) -> Self {
-        let (server, store) = connect(program, &dir.path().join("store"));
-        Self { program, dir, server: Some(server), store }
+    pub fn start(program: &'static str, dir: TempDir, connections: NonZeroU8) -> Self {
+        let (server, store) = connect(program, &dir.path().join("store"), connections);
+        Self { program, connections, dir, server: Some(server), store }
     }
 
     fn path(&self) -> PathBuf {
@@ -113,9 +115,11 @@ impl Remote {
     }
 }
 
-fn connect(program: &str, path: &Path) -> (ServerProcess, RemoteStore) {
+fn connect(program: &str, path: &Path, connections: NonZeroU8) -> (ServerProcess, RemoteStore) {
     let server = ServerProcess::start(program, path, "127.0.0.1:0");
-    let store = RemoteStore::connect(server.address()).expect("the address of a server");
+    let mut options = RemoteOptions::default();
+    options.connections = connections;
+    let store = RemoteStore::connect_with(server.address(), options).expect("the address of a server");
     (server, store)
 }
 
@@ -147,7 +151,7 @@ impl Reopens for Remote {
         if how == Reopening::WithoutIndex {
             std::fs::remove_dir_all(self.path().join("index")).expect("the index can be deleted");
         }
-        let (server, store) = connect(self.program, &self.path());
+        let (server, store) = connect(self.program, &self.path(), self.connections);
         (self.server, self.store) = (Some(server), store);
     }
 }
