@@ -83,11 +83,14 @@ enum Command {
     Man(man::Arguments),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let Arguments { json, command } = Arguments::parse();
     let mut output = Output::new(json);
-    let done = run(command, &mut output).await.and_then(|done| output.flush().map(|()| done));
+    let done = match annalist_server::runtime() {
+        Ok(runtime) => runtime.block_on(run(command, &mut output)),
+        Err(error) => Err(Failure::Other(error.to_string())),
+    };
+    let done = done.and_then(|done| output.flush().map(|()| done));
     match done {
         Ok(done) => done.exit_code(),
         // Who reads has had enough, as in `annalist read DIR | head`.

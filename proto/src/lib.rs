@@ -6,6 +6,8 @@
 
 mod limits;
 
+mod codec;
+
 /// The messages and services, generated from `annalist/v1/annalist.proto`.
 #[allow(
     missing_docs,

@@ -4,15 +4,24 @@ use std::{io::Write as _, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use tokio::{
+    runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
     sync::Notify,
 };
 
 use crate::{
     configuration::{Configuration, ConfigurationError, Values},
-    limits::TELEMETRY_MAX,
+    limits::{BLOCKING_THREADS_MAX, TELEMETRY_MAX},
     server::{Server, ServerError},
 };
+
+/// The runtime of a process that serves: as Tokio's own, with a bound of the threads that wait for the disk which suits a store.
+///
+/// # Errors
+/// What the system says when there are no threads.
+pub fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()
+}
 
 /// Runs a store as a server, until it is told to end (SIGTERM or SIGINT). Flags go before variables of the environment (`ANNALIST_`
 /// and the name of the setting), these before the file of settings, and this before defaults.

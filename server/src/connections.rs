@@ -113,6 +113,7 @@ fn builder() -> Builder<TokioExecutor> {
         .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
         .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
         .max_frame_size(limits::FRAME_BYTES_MAX)
+        .max_send_buf_size(limits::SEND_BUFFER_BYTES)
         .max_concurrent_streams(limits::REQUESTS_PER_CONNECTION_MAX)
         .max_pending_accept_reset_streams(limits::RESETS_PENDING_MAX)
         .keep_alive_interval(limits::KEEP_ALIVE_INTERVAL)

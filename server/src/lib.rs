@@ -41,7 +41,7 @@ mod server;
 
 mod command;
 
-pub use command::{Arguments, serve};
+pub use command::{Arguments, runtime, serve};
 pub use configuration::{Configuration, ConfigurationError, Configured, Origin};
 pub use http::fingerprint;
 pub use keys::new_key;

@@ -28,9 +28,14 @@ pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 /// Largest frame that a client may send, in bytes: an append of the usual size goes in one.
 pub(crate) const FRAME_BYTES_MAX: u32 = 64 * 1024;
 
-/// Most bytes of events in one message, unless one event alone is larger. Large enough that framing costs nothing, small enough
-/// that a slow reader holds up little memory.
-pub(crate) const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// Most bytes of events in one message, unless one event alone is larger (64 KiB). Large enough that framing costs nothing, small
+/// enough that a slow reader holds up little memory: of messages there are three or four for each, and one stays with a call that
+/// has sent such a message once.
+pub(crate) const BATCH_BYTES_MAX: usize = 64 * 1024;
+
+/// What waits to be written of one answer, in bytes (64 KiB), beyond which no more of it is made; the message that exceeds it is
+/// the last.
+pub(crate) const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Most bytes of events in the answer to one of the reads that share a call, unless one event alone is larger: what a stream of
 /// the usual length has. Others wait behind it.
@@ -45,6 +50,10 @@ pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests in flight may take once the server is told to end; then they are cut off, and clients ask again. With
 /// closing the store it stays below the 30 s of grace that Kubernetes gives.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Most threads that wait for the disk at a time; reads beyond them wait for one. A disk answers so many questions at once as fast as
+/// it can, and each thread keeps some 200 KB of stack, caches and heap of its own.
+pub(crate) const BLOCKING_THREADS_MAX: usize = 64;
 
 /// How often the store is asked how it is, for those who watch the health service. Asking costs nothing.
 pub(crate) const HEALTH_INTERVAL: Duration = Duration::from_secs(1);

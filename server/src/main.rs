@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use annalist_server::{Arguments, Role, new_key, serve};
+use annalist_server::{Arguments, Role, new_key, runtime, serve};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser, Debug)]
@@ -28,11 +28,10 @@ enum Order {
     },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let command = Command::parse();
     let done = match command.order {
-        None => serve(command.arguments).await.map_err(|error| error.to_string()),
+        None => run(command.arguments),
         Some(Order::NewKey { role, name, categories }) => {
             make_key(role, &name, &categories).map_err(|error| error.to_string())
         }
@@ -44,6 +43,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(arguments: Arguments) -> Result<(), String> {
+    let runtime = runtime().map_err(|error| error.to_string())?;
+    runtime.block_on(serve(arguments)).map_err(|error| error.to_string())
 }
 
 fn make_key(role: Role, name: &str, categories: &[String]) -> std::io::Result<()> {

@@ -41,8 +41,8 @@ pub(crate) const GENERATION_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Frozen generations that may wait for the index before appends have to wait too.
 pub(crate) const FROZEN_GENERATIONS_MAX: usize = 4;
 
-/// Recent pages kept for live subscribers (16 MiB): a subscriber that is further behind reads from disk.
-pub(crate) const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Recent pages kept for live subscribers (8 MiB): a subscriber that is further behind reads from disk.
+pub(crate) const RECENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Bytes of pages in one batch of a read of the whole log (256 KiB): amortises the hand-over between threads.
 pub(crate) const BATCH_BYTES: usize = 256 * 1024;

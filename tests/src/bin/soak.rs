@@ -4,7 +4,7 @@ use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use clap::Parser;
 use tests::{
-    soak::{Growth, Options, run},
+    soak::{Growth, Options, costs, run},
     subjects::on_a_disk,
 };
 
@@ -26,11 +26,14 @@ struct Arguments {
     /// Where the store is made; a temporary folder if nothing is said.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Measure what a client costs the server in memory, by what it does, and nothing else.
+    #[arg(long)]
+    costs: bool,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { seconds, connections, rate, kill_every, data } = Arguments::parse();
+    let Arguments { seconds, connections, rate, kill_every, data, costs: costs_only } = Arguments::parse();
     let temporary = on_a_disk();
     let options = Options {
         program: std::env::current_exe()?.with_file_name("store_server"),
@@ -42,6 +45,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         sample_every: Duration::from_secs((seconds / 120).max(1)),
     };
     let say = |line: &str| _ = writeln!(std::io::stdout(), "{line}");
+    if costs_only {
+        return Ok(costs(&options, say).await?);
+    }
     let report = run(&options, say).await?;
     let (events, repeated, kills, ends) = (report.events, report.repeated, report.kills, report.ends);
     say(&format!(

@@ -1,6 +1,6 @@
 //! The server's command, as a program of this package: tests start programs of their own package only.
 
-use annalist_server::{Arguments, ServerError, serve};
+use annalist_server::{Arguments, runtime, serve};
 use clap::Parser;
 
 #[derive(Parser)]
@@ -9,7 +9,6 @@ struct Command {
     arguments: Arguments,
 }
 
-#[tokio::main]
-async fn main() -> Result<(), ServerError> {
-    serve(Command::parse().arguments).await
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    Ok(runtime()?.block_on(serve(Command::parse().arguments))?)
 }

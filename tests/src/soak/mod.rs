@@ -3,6 +3,7 @@
 //! nothing acknowledged is lost and that every subscriber and every group saw every event of its query, each stream in order.
 
 mod clients;
+mod costs;
 mod ledger;
 mod member;
 mod memory;
@@ -19,6 +20,7 @@ use annalist_store::Store;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use clients::{follow, read, write};
+pub use costs::costs;
 use ledger::{Goal, InOrder, Ledger};
 use member::{Group, work};
 pub use memory::{Growth, Sample};

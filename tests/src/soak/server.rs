@@ -1,6 +1,7 @@
 //! The server, as a process that dies and rises.
 
 use std::{
+    num::NonZeroU8,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -32,6 +33,7 @@ impl Restarted {
     pub(super) fn client(&self) -> Result<RemoteStore, Wrong> {
         let mut options = RemoteOptions::default();
         options.call_timeout = Duration::from_mins(1);
+        options.connections = NonZeroU8::MIN;
         RemoteStore::connect_with(self.process.address(), options).map_err(|error| error.to_string())
     }
 
