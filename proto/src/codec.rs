@@ -62,6 +62,3 @@ impl<T: Message> Encoder for Exact<T> {
         settings()
     }
 }
-
-#[cfg(test)]
-mod tests;
