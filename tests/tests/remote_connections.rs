@@ -59,7 +59,8 @@ impl Between {
 
     /// Breaks the connection that was made as this one.
     fn break_off(&self, number: usize) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)[number].abort();
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(number).expect("it was made").abort();
     }
 }
 
