@@ -10,11 +10,7 @@ use annalist_proto::{
 };
 use tonic::{Response, Streaming};
 
-use crate::{
-    failure::Failure,
-    remote::{Again, streamed},
-    store::RemoteStore,
-};
+use crate::{failure::Failure, remote::Again, store::RemoteStore};
 
 /// One response, taken apart.
 enum Said<T> {
@@ -43,7 +39,7 @@ impl RemoteStore {
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
         };
         let remote = self.remote();
-        let attempt = |request| async move { remote.care().streams(request).await };
+        let attempt = |asked| async move { remote.care().streams(remote.timed(asked)).await };
         let answer = remote.call(|| request.clone(), Again::Harmless, Failure::of_reading, attempt).await;
         let streams = answer.map_err(Failure::into_store_error)?.streams.into_iter();
         streams.map(|stream| stored_stream_version(stream).map_err(|error| incomprehensible(&error))).collect()
@@ -56,7 +52,7 @@ impl RemoteStore {
     /// `progress` was told last.
     pub async fn verify(&self, after: Position, progress: impl FnMut(Progress)) -> Result<Verified, StoreError> {
         let remote = self.remote();
-        let attempt = |request| async move { remote.care().verify(streamed(request)).await };
+        let attempt = |asked| async move { remote.care().verify(remote.streamed(asked)).await };
         let request = || v1::VerifyRequest { after: after.get() };
         let responses = remote.call(request, Again::Harmless, Failure::of_reading, attempt).await;
         let said = |response: v1::VerifyResponse| match response.response? {
@@ -88,7 +84,7 @@ impl RemoteStore {
     /// goes on: [`RemoteStore::backups`] tells what came of it.
     pub async fn backup(&self, keep: Option<u32>, progress: impl FnMut(Progress)) -> Result<Backup, StoreError> {
         let remote = self.remote();
-        let attempt = |request| async move { remote.care().backup(streamed(request)).await };
+        let attempt = |asked| async move { remote.care().backup(remote.streamed(asked)).await };
         let responses = remote.call(|| v1::BackupRequest { keep }, Again::Never, Failure::of_reading, attempt).await;
         let said = |response: v1::BackupResponse| match response.response? {
             BackupWire::Progress(progress) => Some(Said::SoFar(progress)),
@@ -103,7 +99,7 @@ impl RemoteStore {
     /// [`StoreError`] when it cannot be told.
     pub async fn backups(&self) -> Result<(Vec<Backup>, Vec<DamagedFile>), StoreError> {
         let remote = self.remote();
-        let attempt = |request| async move { remote.care().backups(request).await };
+        let attempt = |asked| async move { remote.care().backups(remote.timed(asked)).await };
         let answer = remote.call(|| v1::BackupsRequest {}, Again::Harmless, Failure::of_reading, attempt).await;
         let v1::BackupsResponse { backups, damaged } = answer.map_err(Failure::into_store_error)?;
         let damaged =
@@ -119,8 +115,8 @@ impl RemoteStore {
     /// there was no answer: import the same again.
     pub async fn import(&self, events: &[PastEvent]) -> Result<Imported, ImportError> {
         let remote = self.remote();
-        let attempt = |request| async move {
-            match remote.care().import(request).await {
+        let attempt = |asked| async move {
+            match remote.care().import(remote.timed(asked)).await {
                 Ok(response) => Ok(response.map(Ok)),
                 // An answer, if not the one that was hoped for.
                 Err(status) => import_error(&status).map(|error| Response::new(Err(error))).ok_or(status),

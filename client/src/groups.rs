@@ -61,7 +61,7 @@ pub struct ParkedEvent {
 macro_rules! ask {
     ($self:ident.$method:ident($request:expr)) => {{
         let remote = $self.remote();
-        let attempt = |request| async move { remote.groups().$method(request).await };
+        let attempt = |asked| async move { remote.groups().$method(remote.timed(asked)).await };
         let request = $request;
         let answer = remote.call(|| request.clone(), Again::Harmless, Failure::of_reading, attempt).await;
         answer.map_err(Failure::into_store_error)

@@ -92,18 +92,15 @@ impl<K: Kind> Pipeline<K> {
         missing.is_none_or(|at| at.elapsed() >= PIPELINE_ASK_AGAIN)
     }
 
-    /// Asks on the shared call. Whatever ends the call ends this too, with its status; what had not been taken by then ends as
+    /// Asks on the shared call, or on a new one, with a client and headers for all that will be asked on it. Whatever ends the call ends this too, with its status; what had not been taken by then ends as
     /// it does with a server that closes.
     pub(crate) async fn ask(
         &self,
-        client: EventStoreClient<Channel>,
-        request: Request<K::Question>,
+        question: K::Question,
+        trace: Option<v1::TraceContext>,
+        open: impl FnOnce() -> (EventStoreClient<Channel>, MetadataMap),
     ) -> Result<Response<K::Answer>, Status> {
-        let (mut metadata, _, question) = request.into_parts();
-        // The call outlives this question.
-        metadata.remove("grpc-timeout");
-        let trace = trace(&mut metadata);
-        let Call { questions, waiting } = self.0.lock().call(client, metadata);
+        let Call { questions, waiting } = self.0.lock().call(open);
         let Ok(place) = questions.reserve().await else { return Err(waiting.lock().status()) };
         let (answer, answered) = oneshot::channel();
         let number = {
@@ -123,18 +120,6 @@ impl<K: Kind> Pipeline<K> {
     }
 }
 
-/// The headers that say which trace a request is part of.
-pub(crate) const TRACEPARENT: &str = "traceparent";
-/// See [`TRACEPARENT`].
-pub(crate) const TRACESTATE: &str = "tracestate";
-
-/// Takes out which trace a question is part of: others on the call are part of others.
-fn trace(metadata: &mut MetadataMap) -> Option<v1::TraceContext> {
-    let mut take = |name| metadata.remove(name).and_then(|value| value.to_str().ok().map(str::to_owned));
-    let (traceparent, tracestate) = (take(TRACEPARENT), take(TRACESTATE));
-    Some(v1::TraceContext { traceparent: traceparent?, tracestate })
-}
-
 /// Whoever gives up waiting is forgotten.
 struct Forget<'a, A> {
     waiting: &'a Mutex<Waiting<A>>,
@@ -149,17 +134,20 @@ impl<A> Drop for Forget<'_, A> {
 
 impl<K: Kind> Calls<K> {
     /// The call that takes questions.
-    fn call(&mut self, client: EventStoreClient<Channel>, metadata: MetadataMap) -> Call<K> {
+    fn call(&mut self, open: impl FnOnce() -> (EventStoreClient<Channel>, MetadataMap)) -> Call<K> {
         if let Some(call) = &self.open
             && call.waiting.lock().over.is_none()
         {
             return call.clone();
         }
         while self.listening.try_join_next().is_some() {}
-        let (questions, sending) = mpsc::channel(PIPELINE_QUEUE);
+        let (questions, mut sending) = mpsc::channel(PIPELINE_QUEUE);
         let waiting = Waiting { sent: 0, answers: HashMap::new(), over: None, missing: None };
         let call = Call { questions, waiting: Arc::new(Mutex::new(waiting)) };
-        self.listening.spawn(listen::<K>(client, metadata, sending, Arc::clone(&call.waiting)));
+        let (client, metadata) = open();
+        let mut asked = Request::new(poll_fn(move |context| sending.poll_recv(context)));
+        *asked.metadata_mut() = metadata;
+        self.listening.spawn(listen::<K>(client, asked, Arc::clone(&call.waiting)));
         self.open.insert(call).clone()
     }
 }
@@ -172,13 +160,10 @@ impl<K: Kind> Clone for Call<K> {
 
 async fn listen<K: Kind>(
     client: EventStoreClient<Channel>,
-    metadata: MetadataMap,
-    mut sending: mpsc::Receiver<K::Asked>,
+    asked: Request<impl Stream<Item = K::Asked> + Send + 'static>,
     waiting: Arc<Mutex<Waiting<K::Answer>>>,
 ) {
-    let mut request = Request::new(poll_fn(move |context| sending.poll_recv(context)));
-    *request.metadata_mut() = metadata;
-    let why = match K::open(client, request).await {
+    let why = match K::open(client, asked).await {
         Ok(answers) => match answer::<K>(answers.into_inner(), &waiting).await {
             Ok(()) => "the server ended the call".to_owned(),
             // What it was about does not matter: questions were taken, and what became of them is not known.

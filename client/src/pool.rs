@@ -10,7 +10,8 @@ use annalist_proto::{
     v1::{self, event_store_client::EventStoreClient},
 };
 use tonic::{
-    Request, Response, Status,
+    Response, Status,
+    metadata::MetadataMap,
     transport::{Channel, Endpoint},
 };
 
@@ -74,14 +75,21 @@ impl Short {
     /// Appends on the call that appends share.
     pub(crate) async fn append(
         &self,
-        request: Request<v1::AppendRequest>,
+        append: v1::AppendRequest,
+        trace: Option<v1::TraceContext>,
+        metadata: impl FnOnce() -> MetadataMap,
     ) -> Result<Response<v1::AppendResponse>, Status> {
-        self.appends.ask(events(self.channel()), request).await
+        self.appends.ask(append, trace, || (events(self.channel()), metadata())).await
     }
 
     /// Reads on the call that reads share which are expected to be short.
-    pub(crate) async fn look_up(&self, request: Request<v1::ReadRequest>) -> Result<Response<v1::Found>, Status> {
-        self.lookups.ask(events(self.channel()), request).await
+    pub(crate) async fn look_up(
+        &self,
+        read: v1::ReadRequest,
+        trace: Option<v1::TraceContext>,
+        metadata: impl FnOnce() -> MetadataMap,
+    ) -> Result<Response<v1::Found>, Status> {
+        self.lookups.ask(read, trace, || (events(self.channel()), metadata())).await
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use annalist_core::{Batches, Cursor, Direction, Read, RecordedEvent, Source, StoreError};
 use annalist_proto::{stored_events, v1};
 use async_trait::async_trait;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Response, Status, Streaming};
 
 use crate::{
     failure::Failure,
-    remote::{Again, Remote, streamed},
+    remote::{Again, Asked, Remote},
 };
 
 type Resuming = std::pin::Pin<Box<dyn Future<Output = Result<Begun, StoreError>> + Send>>;
@@ -49,12 +49,14 @@ pub(crate) async fn begin(remote: &Arc<Remote>, read: Read) -> Result<Box<dyn Ba
 type First = (Option<v1::Cursor>, Option<v1::Events>, More);
 
 async fn look_up(remote: &Remote, read: &Read) -> Result<Begun, StoreError> {
-    let attempt = |request| async move {
+    let attempt = |asked: Asked<_>| async move {
         let short = remote.short();
         if !short.knows_lookups() {
-            return first(remote, request).await;
+            // In a box: what a call of its own needs is large, and most reads would carry room for it around.
+            return Box::pin(first(remote, asked)).await;
         }
-        let v1::Found { head, events, complete } = short.look_up(request).await?.into_inner();
+        let found = short.look_up(asked.question, remote.trace(), || remote.metadata()).await?;
+        let v1::Found { head, events, complete } = found.into_inner();
         Ok(Response::new((head, events, if complete { More::None } else { More::Unasked })))
     };
     let asked = remote.call(|| v1::ReadRequest::from(read.clone()), Again::Harmless, Failure::of_reading, attempt);
@@ -62,13 +64,13 @@ async fn look_up(remote: &Remote, read: &Read) -> Result<Begun, StoreError> {
 }
 
 async fn ask(remote: &Remote, read: Read) -> Result<Begun, StoreError> {
-    let attempt = |request| first(remote, request);
+    let attempt = |asked| first(remote, asked);
     let asked = remote.call(|| v1::ReadRequest::from(read.clone()), Again::Harmless, Failure::of_reading, attempt);
     begun(asked.await.map_err(Failure::into_store_error)?)
 }
 
-async fn first(remote: &Remote, request: Request<v1::ReadRequest>) -> Result<Response<First>, Status> {
-    let mut stream = remote.streams().read(streamed(request)).await?.into_inner();
+async fn first(remote: &Remote, asked: Asked<v1::ReadRequest>) -> Result<Response<First>, Status> {
+    let mut stream = remote.streams().read(remote.streamed(asked)).await?.into_inner();
     // The first message belongs to the attempt: until it is there, nothing was said.
     let v1::ReadResponse { head, events } = stream.message().await?.unwrap_or_default();
     Ok(Response::new((head, events, More::Stream(Box::new(stream)))))

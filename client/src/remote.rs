@@ -6,7 +6,7 @@ use annalist_core::{StoreError, TraceContext};
 use annalist_proto::{
     MESSAGE_BYTES_MAX,
     v1::{
-        care_client::CareClient, checkpoints_client::CheckpointsClient, event_store_client::EventStoreClient,
+        self, care_client::CareClient, checkpoints_client::CheckpointsClient, event_store_client::EventStoreClient,
         groups_client::GroupsClient, snapshots_client::SnapshotsClient,
     },
 };
@@ -16,6 +16,7 @@ use tokio::{
 };
 use tonic::{
     Request, Response, Status,
+    metadata::MetadataMap,
     transport::{Channel, Endpoint},
 };
 
@@ -26,7 +27,6 @@ use crate::{
     limits,
     options::{ApiKey, RemoteOptions},
     pause::Pauses,
-    pipeline::{TRACEPARENT, TRACESTATE},
     pool::{Pool, Short, events},
     tls,
 };
@@ -44,10 +44,10 @@ pub(crate) struct Remote {
 
 type Current = dyn Fn() -> Option<TraceContext> + Send + Sync;
 
-/// A request that is answered by a stream: its deadline is for the first message, which only this end can tell.
-pub(crate) fn streamed<T>(mut request: Request<T>) -> Request<T> {
-    request.metadata_mut().remove("grpc-timeout");
-    request
+/// What is asked in one attempt, and until when.
+pub(crate) struct Asked<Q> {
+    pub(crate) question: Q,
+    deadline: Instant,
 }
 
 /// Whether a request may be sent again that the server may have received.
@@ -140,19 +140,45 @@ impl Remote {
         _ = self.traced.set(current);
     }
 
-    /// A request with the key that the server asks for, if it does, and with the trace that it is part of, if there is one.
-    pub(crate) fn authorized<T>(&self, mut request: Request<T>) -> Request<T> {
+    /// The trace that a request is part of, if there is one.
+    pub(crate) fn trace(&self) -> Option<v1::TraceContext> {
+        let TraceContext { traceparent, tracestate } = self.traced.get().and_then(|current| current())?;
+        Some(v1::TraceContext { traceparent, tracestate })
+    }
+
+    /// The key that the server asks for, if it does.
+    pub(crate) fn metadata(&self) -> MetadataMap {
+        let mut metadata = MetadataMap::new();
         if let Some(key) = self.options.key.as_ref().and_then(ApiKey::header) {
-            request.metadata_mut().insert("authorization", key);
+            metadata.insert("authorization", key);
         }
-        if let Some(TraceContext { traceparent, tracestate }) = self.traced.get().and_then(|current| current()) {
-            for (name, value) in [(TRACEPARENT, Some(traceparent)), (TRACESTATE, tracestate)] {
+        metadata
+    }
+
+    /// A request with that key, and with the trace that it is part of.
+    pub(crate) fn authorized<T>(&self, mut request: Request<T>) -> Request<T> {
+        let metadata = request.metadata_mut();
+        *metadata = self.metadata();
+        if let Some(v1::TraceContext { traceparent, tracestate }) = self.trace() {
+            for (name, value) in [("traceparent", Some(traceparent)), ("tracestate", tracestate)] {
                 if let Some(value) = value.and_then(|value| value.parse().ok()) {
-                    request.metadata_mut().insert(name, value);
+                    metadata.insert(name, value);
                 }
             }
         }
         request
+    }
+
+    /// A request that has to be answered in time.
+    pub(crate) fn timed<Q>(&self, asked: Asked<Q>) -> Request<Q> {
+        let mut request = self.authorized(Request::new(asked.question));
+        request.set_timeout(asked.deadline.saturating_duration_since(Instant::now()));
+        request
+    }
+
+    /// A request that is answered by a stream: its deadline is for the first message, which only this end can tell.
+    pub(crate) fn streamed<Q>(&self, asked: Asked<Q>) -> Request<Q> {
+        self.authorized(Request::new(asked.question))
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -176,10 +202,10 @@ impl Remote {
     /// Asks until there is an answer, it may not be asked again, or the time is over.
     pub(crate) async fn call<Q, A, F>(
         &self,
-        request: impl Fn() -> Q,
+        question: impl Fn() -> Q,
         again: Again,
         failure: impl Fn(Status) -> Failure,
-        attempt: impl Fn(Request<Q>) -> F,
+        attempt: impl Fn(Asked<Q>) -> F,
     ) -> Result<A, Failure>
     where
         F: Future<Output = Result<Response<A>, Status>>,
@@ -190,8 +216,7 @@ impl Remote {
         let mut lost = None;
         self.budget.earn();
         loop {
-            let mut asked = self.authorized(Request::new(request()));
-            asked.set_timeout(deadline.saturating_duration_since(Instant::now()));
+            let asked = Asked { question: question(), deadline };
             let answer = self.while_open(timeout_at(deadline, attempt(asked))).await?;
             let (may_repeat, why) = match answer {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),

@@ -16,7 +16,7 @@ use crate::{
     limits::PIPELINE_APPEND_BYTES_MAX,
     options::RemoteOptions,
     read,
-    remote::{Again, Remote},
+    remote::{Again, Asked, Remote},
     subscription,
 };
 
@@ -78,7 +78,7 @@ fn incomprehensible(error: &Invalid) -> StoreError {
 macro_rules! ask {
     ($self:ident, $service:ident.$method:ident($request:expr)) => {{
         let remote = &$self.remote;
-        let attempt = |request| async move { remote.$service().$method(request).await };
+        let attempt = |asked| async move { remote.$service().$method(remote.timed(asked)).await };
         let request = $request;
         let answer = remote.call(|| request.clone(), Again::Harmless, Failure::of_reading, attempt).await;
         answer.map_err(Failure::into_store_error)
@@ -93,12 +93,13 @@ impl EventStore for RemoteStore {
         let key = append.keyed.as_ref().map(|keyed| &keyed.key);
         let failure = |status| Failure::of(status, &append.conditions, key);
         let remote = &self.remote;
-        let attempt = |request| async move {
+        let attempt = |asked: Asked<_>| async move {
             let short = remote.short();
             if bytes > PIPELINE_APPEND_BYTES_MAX || !short.knows_appends() {
-                return remote.streams().append(request).await;
+                // In a box: what a call of its own needs is large, and most appends would carry room for it around.
+                return Box::pin(async move { remote.streams().append(remote.timed(asked)).await }).await;
             }
-            short.append(request).await
+            short.append(asked.question, remote.trace(), || remote.metadata()).await
         };
         let answer = remote.call(|| v1::AppendRequest::from(&append), again, failure, attempt).await;
         let answer = answer.map_err(Failure::into_append_error)?;

@@ -13,7 +13,7 @@ use tonic::{Response, Status, Streaming};
 use crate::{
     failure::Failure,
     pause::Pauses,
-    remote::{Again, Remote, streamed},
+    remote::{Again, Remote},
 };
 
 type Resuming = Pin<Box<dyn Future<Output = Result<Begun, StoreError>> + Send>>;
@@ -37,8 +37,8 @@ pub(crate) async fn begin(
 }
 
 async fn ask(remote: &Remote, query: &Query, after: Cursor) -> Result<Begun, Failure> {
-    let attempt = |request| async move {
-        let mut stream = remote.streams().subscribe(streamed(request)).await?.into_inner();
+    let attempt = |asked| async move {
+        let mut stream = remote.streams().subscribe(remote.streamed(asked)).await?.into_inner();
         let first = stream.message().await?.and_then(|first| first.delivery);
         let Some(Wire::Began(at)) = first else { return Err(Status::unavailable("it ended before it began")) };
         Ok(Response::new((at, stream)))
