@@ -42,6 +42,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
             options.keep = arguments.keep.and_then(|keep| keep.try_into().ok());
             store.backup(folder, options, move |progress| bar.show(progress)).await?
         }
+        Opened::Followed(_) => return usage("a store that is open elsewhere is backed up there"),
         Opened::Server(server) => {
             let keep = arguments.keep.map(NonZeroU32::get);
             server.backup(keep, |progress| bar.show(progress)).await?

@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Do
     if part.exists() && !arguments.resume {
         return Err(refuse(&part, "go on with it (--resume), or remove it"));
     }
-    let store = arguments.place.open().await?;
+    let store = arguments.place.open_to_read().await?;
     let head = store.head().await?;
     let (mut file, done) = open(&part, head.store)?;
     let after = done.unwrap_or(arguments.after).max(arguments.after);

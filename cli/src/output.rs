@@ -58,6 +58,11 @@ impl Output {
         Bar(if let Ok(style) = style { bar.with_style(style) } else { bar })
     }
 
+    /// Says something beside what was asked for, on the standard error.
+    pub(crate) fn remark(text: &str) {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
     /// Says why it failed, on the standard error, with everything behind it.
     pub(crate) fn complain(&self, failure: &Failure) {
         let mut text = failure.to_string();

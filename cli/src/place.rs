@@ -7,13 +7,13 @@ use std::{
 
 use annalist_client::RemoteStore;
 use annalist_core::{EventStore, ImportError, Imported, PastEvent, StoreError, StreamId, Version};
-use annalist_store::{Store, StoreOptions};
+use annalist_store::{FollowOptions, Follower, OpenError, Store, StoreOptions};
 use clap::{
     Args,
     builder::{PathBufValueParser, TypedValueParser},
 };
 
-use crate::{address::Connection, failure::Failure};
+use crate::{address::Connection, failure::Failure, output::Output};
 
 /// The store that a command is about.
 #[derive(Args, Debug)]
@@ -24,9 +24,10 @@ pub(crate) struct Place {
     connection: Connection,
 }
 
-/// A store that is open, or a server that is asked.
+/// A store that is open, or read beside the process that has it open, or a server that is asked.
 pub(crate) enum Opened {
     Folder(Store),
+    Followed(Follower),
     Server(RemoteStore),
 }
 
@@ -63,6 +64,25 @@ impl Place {
             None => Err(Failure::Usage("a server makes its store itself; leave --create out".to_owned())),
         }
     }
+
+    /// The same for a command that only reads: beside the process that has the folder open, if one has.
+    pub(crate) async fn open_to_read(&self) -> Result<Opened, Failure> {
+        match self.open().await {
+            Err(Failure::Open(OpenError::Locked { holder, .. })) => {
+                Output::remark(&format!("{holder} has the store open: reading beside it"));
+                follow(&self.store).await.map(Opened::Followed)
+            }
+            opened => opened,
+        }
+    }
+
+    /// The same for a command that waits for what others record: the folder stays free for them.
+    pub(crate) async fn open_to_follow(&self) -> Result<Opened, Failure> {
+        match self.folder() {
+            Some(dir) => follow(dir).await.map(Opened::Followed),
+            None => self.open().await,
+        }
+    }
 }
 
 /// Takes the folder of a command that works on folders alone.
@@ -75,7 +95,18 @@ pub(crate) fn folder() -> impl TypedValueParser<Value = PathBuf> {
 
 async fn open(dir: &Path, options: StoreOptions) -> Result<Store, Failure> {
     let dir = dir.to_owned();
-    let opened = tokio::task::spawn_blocking(move || Store::open_with(dir, options)).await;
+    blocking(move || Store::open_with(dir, options)).await
+}
+
+async fn follow(dir: &Path) -> Result<Follower, Failure> {
+    let dir = dir.to_owned();
+    blocking(move || Store::follow(dir, FollowOptions::default())).await
+}
+
+async fn blocking<T: Send + 'static>(
+    open: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, Failure> {
+    let opened = tokio::task::spawn_blocking(open).await;
     opened.map_err(|error| Failure::Other(format!("opening the store broke off: {error}")))?.map_err(Failure::from)
 }
 
@@ -85,6 +116,7 @@ impl Deref for Opened {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Folder(store) => store,
+            Self::Followed(store) => store,
             Self::Server(server) => server,
         }
     }
@@ -100,6 +132,7 @@ impl Opened {
     ) -> Result<Vec<(StreamId, Version)>, StoreError> {
         match self {
             Self::Folder(store) => store.streams(within, after, limit).await,
+            Self::Followed(store) => store.streams(within, after, limit).await,
             Self::Server(server) => server.streams(within, after, limit).await,
         }
     }
@@ -115,6 +148,7 @@ impl Opened {
     pub(crate) async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Folder(store) => store.close().await?,
+            Self::Followed(store) => store.close().await?,
             Self::Server(server) => server.close(),
         }
         Ok(())

@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Do
         (None, false) => Read::query(which.query()?, bound.map_or(Position::ZERO, Position::new)),
         (None, true) => Read::query_backward(which.query()?, bound.map_or(Position::MAX, Position::new)),
     };
-    let store = arguments.place.open().await?;
+    let store = arguments.place.open_to_read().await?;
     let batches = store.read(read.limit(arguments.limit)).await?;
     events::print_all(batches, output).await?;
     store.close().await?;

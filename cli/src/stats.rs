@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let store = arguments.place.open().await?;
+    let store = arguments.place.open_to_read().await?;
     let statistics = store.statistics().await?;
     let (id, epoch) = (statistics.head.store.to_string(), statistics.head.epoch.get());
     if output.json {

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let store = arguments.place.open().await?;
+    let store = arguments.place.open_to_read().await?;
     let (mut left, mut after) = (arguments.limit, None::<String>);
     loop {
         let limit = left.min(STREAMS_AT_ONCE);

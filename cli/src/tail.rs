@@ -7,7 +7,7 @@ use crate::{
     events::{self, Which},
     failure::{Done, Failure},
     output::Output,
-    place::{Opened, Place},
+    place::Place,
 };
 
 /// Prints the newest events, the last one last; with `--follow` those that come, too
@@ -20,17 +20,14 @@ pub(crate) struct Arguments {
     /// How many.
     #[arg(long, short = 'n', default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     count: u64,
-    /// Go on with what is recorded from now on; takes the address of a server.
+    /// Go on with what is recorded from now on, in a folder by the process that has it open.
     #[arg(long, short)]
     follow: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let store = arguments.place.open().await?;
-    if arguments.follow && matches!(store, Opened::Folder(_)) {
-        let why = "nobody records anything in a folder while this command has it open: follow the server's address";
-        return Err(Failure::Usage(why.to_owned()));
-    }
+    let place = &arguments.place;
+    let store = if arguments.follow { place.open_to_follow().await? } else { place.open_to_read().await? };
     let (events, head) = arguments.which.last(&*store, arguments.count).await?;
     events::print(&events, head.store, output)?;
     if !arguments.follow {

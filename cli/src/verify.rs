@@ -23,17 +23,16 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let store = arguments.place.open().await?;
+    let store = arguments.place.open_to_read().await?;
     let bar = Output::bar("verifying");
     let after = Position::new(arguments.after);
+    let told = |progress| {
+        bar.show(progress);
+        ControlFlow::Continue(())
+    };
     let verified = match &store {
-        Opened::Folder(store) => {
-            let told = |progress| {
-                bar.show(progress);
-                ControlFlow::Continue(())
-            };
-            store.verify(after, told).await?
-        }
+        Opened::Folder(store) => store.verify(after, told).await?,
+        Opened::Followed(store) => store.verify(after, told).await?,
         Opened::Server(server) => server.verify(after, |progress| bar.show(progress)).await?,
     };
     drop(bar);

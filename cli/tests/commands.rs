@@ -101,10 +101,64 @@ async fn a_store_is_read_as_tables_and_as_json() {
     assert_eq!(tail.lines().map(|line| line.split_whitespace().next()).collect::<Vec<_>>(), [Some("299"), Some("300")]);
 }
 
+/// Ends with this.
+struct Following(std::process::Child);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.kill().expect("it can be killed");
+        self.0.wait().expect("it ends");
+    }
+}
+
+#[tokio::test]
+async fn what_only_reads_works_beside_the_process_that_has_the_store_open() {
+    let (folder, dir, store) = filled().await;
+    let stats = annalist(&["stats", "--json"], &dir);
+    let said = String::from_utf8_lossy(&stats.stderr).into_owned();
+    assert_eq!(said, format!("process {} has the store open: reading beside it\n", std::process::id()));
+    assert_eq!((&lines(&stats)[0]["events"], &lines(&stats)[0]["streams"]), (&300.into(), &4.into()));
+    assert_eq!(lines(&annalist(&["streams", "--json"], &dir)).len(), 4);
+    let read = lines(&annalist(&["read", "--json", "--stream", "odd-1", "--after", "70"], &dir));
+    assert_eq!(read.len(), 5);
+    let tagged = lines(&annalist(&["read", "--json", "--tag", "last:3", "--backward", "--limit", "2"], &dir));
+    assert_eq!(tagged.iter().map(|event| &event["position"]).collect::<Vec<_>>(), ["294", "284"]);
+    assert!(printed(&annalist(&["verify"], &dir)).starts_with("sound: positions 1 to 300"));
+    let file = folder.path().join("events.jsonl");
+    printed(&annalist(&["export", file.to_str().expect("it is text")], &dir));
+    assert_eq!(fs::read_to_string(&file).expect("it is there").lines().count(), EVENTS);
+    for writes in [&["rebuild-index"][..], &["append", "even-0", "counted"], &["backup", "backups"]] {
+        assert_eq!(code(&annalist(writes, &dir)), 4, "{writes:?}");
+    }
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_annalist"));
+    command.args(["tail", "--json", "--follow", "-n", "1", "--stream", "even-0"]).arg(&dir).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the program runs");
+    let mut said = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
+    let _following = Following(child);
+    let mut next = || {
+        let line = said.next().and_then(Result::ok).expect("a line");
+        serde_json::from_str::<Value>(&line).expect("a line of JSON")["streamversion"].clone()
+    };
+    let again = || {
+        let event = NewEvent::new(EventId::generate(), EventType::new("counted").expect("a type"), "{}");
+        Append::new().events(StreamId::of("even", 0).expect("a stream"), Expected::Any, [event])
+    };
+    assert_eq!(next(), "75");
+    store.append(again()).await.expect("it is recorded");
+    assert_eq!(next(), "76");
+    // A service that is started again is followed like the one before.
+    store.close().await.expect("it closes");
+    let store = Store::open(&dir).expect("nobody holds it");
+    store.append(again()).await.expect("it is recorded");
+    assert_eq!(next(), "77");
+    store.close().await.expect("it closes");
+}
+
 #[tokio::test]
 async fn exit_codes_say_what_is_in_the_way() {
     let (folder, dir, store) = filled().await;
-    let busy = annalist(&["stats"], &dir);
+    let busy = annalist(&["append", "even-0", "counted"], &dir);
     assert_eq!(code(&busy), 4);
     let said = String::from_utf8_lossy(&busy.stderr).into_owned();
     assert!(said.contains(&format!("in use by process {}", std::process::id())), "{said}");

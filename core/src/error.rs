@@ -147,6 +147,12 @@ pub enum AppendError {
         /// The first failure.
         reason: String,
     },
+    /// What was opened takes no appends at all: it reads what another process records. Nothing was written. Append there.
+    #[error("the store takes no appends here: {why}")]
+    ReadOnly {
+        /// Why.
+        why: String,
+    },
     /// The bytes read to answer are damaged; see [`StoreError::Corrupt`].
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -166,6 +172,7 @@ impl AppendError {
             | Self::TooLarge { .. }
             | Self::Unknown { .. }
             | Self::Poisoned { .. }
+            | Self::ReadOnly { .. }
             | Self::Store(
                 StoreError::Invalid(_)
                 | StoreError::ForeignCursor { .. }

@@ -1,19 +1,14 @@
 //! Caring for a store: what its operators call, beside what its users do.
 
-use std::{collections::BTreeSet, ops::ControlFlow, path::Path};
+mod streams;
 
-use annalist_core::{Cursor, Position, Progress, SYSTEM_STREAM, StoreError, StreamId, Verified, Version, category};
+use std::{ops::ControlFlow, path::Path};
 
-use crate::{
-    error::OpenError,
-    format::Damage,
-    options::StoreOptions,
-    recovery,
-    rocks::{ReadError, Tier},
-    shared::blocking,
-    store::Store,
-    verify::Verifier,
-};
+use annalist_core::{Cursor, Position, Progress, StoreError, StreamId, Verified, Version};
+
+use crate::{error::OpenError, options::StoreOptions, recovery, store::Store, verify};
+
+pub(crate) use streams::streams;
 
 impl Store {
     /// Verifies what is recorded behind `after` while the store goes on working: the checksums of pages and records, the chain
@@ -29,25 +24,9 @@ impl Store {
     pub async fn verify(
         &self,
         after: Position,
-        mut progress: impl FnMut(Progress) -> ControlFlow<()> + Send,
+        progress: impl FnMut(Progress) -> ControlFlow<()> + Send,
     ) -> Result<Verified, StoreError> {
-        let shared = self.shared()?;
-        let mut verifier = blocking(move || Verifier::begin(&shared, after)).await?;
-        while progress(verifier.progress()).is_continue() {
-            // Asked for anew each time, so that the store can close meanwhile.
-            let shared = self.shared()?;
-            let more;
-            (verifier, more) = blocking(move || {
-                let more = verifier.step(&shared)?;
-                Ok((verifier, more))
-            })
-            .await?;
-            if !more {
-                let _ = progress(verifier.progress());
-                break;
-            }
-        }
-        Ok(verifier.finish())
+        verify::run(|| self.shared(), after, progress).await
     }
 
     /// Builds the index of a store that is not open anew from its log. Cached snapshots go with it and come back by use.
@@ -75,32 +54,6 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(StreamId, Version)>, StoreError> {
-        let shared = self.shared()?;
-        let (within, after) = (within.map(str::to_owned), after.unwrap_or_default().to_owned());
-        blocking(move || {
-            let is_wanted =
-                |name: &str| name > after.as_str() && within.as_deref().is_none_or(|within| category(name) == within);
-            let (seen, view) = shared.durable_view();
-            let begin = within.as_deref().unwrap_or_default().max(after.as_str());
-            let mut names = BTreeSet::new();
-            view.for_each_stream(|name| _ = is_wanted(name) && names.insert(name.to_owned()));
-            let mut on_disk = 0;
-            shared.index.stream_names(begin, |name| {
-                if is_wanted(name) {
-                    on_disk += 1;
-                    names.insert(name.to_owned());
-                }
-                on_disk < limit && within.as_deref().is_none_or(|within| name.starts_with(within))
-            })?;
-            let heads = names.iter().map(|name| {
-                let stream = if name == SYSTEM_STREAM { Ok(StreamId::system()) } else { StreamId::new(name.as_str()) };
-                let detail = "a name in the index is malformed; delete the index folder";
-                let stream = stream.map_err(|_| Damage { position: Position::ZERO, detail })?;
-                Ok((stream, view.head(&shared.index, name, seen, Tier::Disk)?))
-            });
-            let is_durable = |found: &Result<_, ReadError>| !matches!(found, Ok((_, Version::ZERO)));
-            heads.filter(is_durable).take(limit).collect()
-        })
-        .await
+        streams::streams(&self.shared()?, within, after, limit).await
     }
 }

@@ -34,6 +34,14 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// The store cannot be followed at present. Try again later.
+    #[error("the store in {dir} cannot be read at present: {why}; try again later")]
+    Unavailable {
+        /// The store's folder.
+        dir: PathBuf,
+        /// What is in the way.
+        why: String,
+    },
     /// The storage engine refused.
     #[error("the storage engine cannot open {dir}: {detail}")]
     Engine {

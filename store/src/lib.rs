@@ -14,6 +14,7 @@ mod concurrency;
 
 mod error;
 mod folders;
+mod lock;
 mod options;
 
 mod metrics;
@@ -35,6 +36,8 @@ mod shared;
 mod indexer;
 mod sequencer;
 
+mod replay;
+
 mod recovery;
 
 mod reader;
@@ -47,6 +50,7 @@ mod store;
 
 mod backup;
 mod care;
+mod follower;
 mod import;
 
 mod key_value;
@@ -55,6 +59,7 @@ pub use annalist_core::{Backup, DamagedFile, Finding, ImportError, Imported, Par
 pub use annalist_metrics::{Health, Metrics};
 pub use backup::{BackupError, BackupOptions, Backups, RestoreOptions, RestoreStep, Restored};
 pub use error::OpenError;
+pub use follower::{FollowOptions, Follower};
 pub use key_value::{KeyValue, KeyValueBatch, KeyValueSnapshot, VisitRow};
 pub use metrics::METRICS;
 pub use options::{Compression, Durability, StoreOptions};

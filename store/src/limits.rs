@@ -41,6 +41,13 @@ pub(crate) const GENERATION_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Frozen generations that may wait for the index before appends have to wait too.
 pub(crate) const FROZEN_GENERATIONS_MAX: usize = 4;
 
+/// What a follower keeps in memory of what the index does not have yet (256 MiB): more than a store ever has waiting for its own.
+pub(crate) const FOLLOWED_BYTES_MAX: usize = (FROZEN_GENERATIONS_MAX + 4) * GENERATION_BYTES_MAX;
+
+/// How often a follower looks for new tables and chunks while events come, and while none do: it only frees memory by that.
+pub(crate) const TABLES_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const TABLES_INTERVAL_IDLE: Duration = Duration::from_secs(1);
+
 /// Recent pages kept for live subscribers (8 MiB): a subscriber that is further behind reads from disk.
 pub(crate) const RECENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 

@@ -1,27 +1,23 @@
 //! Opening a store: the lock, the identity, the two databases, and what the index does not cover yet.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read as _, Seek as _, Write as _},
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, io, path::Path, sync::Arc};
 
-use annalist_core::{Direction, Epoch, Fingerprint, Key, Position, Progress, RecordedEvent, StoreId, Timestamp};
-use fs4::fs_std::FileExt as _;
+use annalist_core::{Direction, Epoch, Position, Progress, StoreId};
 use rocksdb::Cache;
 use uuid::Uuid;
 
 use crate::{
     error::OpenError,
     folders,
-    format::{Damage, Item, KeyRow, Kind, Mark, Page, StoreFile, Totals},
-    indexer, limits,
+    format::{Damage, Mark, Page, StoreFile, Totals},
+    indexer,
+    lock::Lock,
     options::StoreOptions,
+    replay::Replay,
     rocks::{IndexDb, LogDb, ReadError, Tier, check_wal},
     sequencer::Start,
-    shared::Shared,
-    tail::{Generation, Seal, View},
+    shared::{Hold, Shared},
+    tail::View,
     wal,
 };
 
@@ -55,7 +51,7 @@ pub(crate) fn rebuild(
 /// Builds the index of a restored log, which reads all of it, and then says which store it is: from then on it is one.
 pub(crate) fn complete(
     dir: &Path,
-    lock: File,
+    lock: Lock,
     identity: StoreFile,
     options: StoreOptions,
     progress: &mut dyn FnMut(Progress),
@@ -63,7 +59,7 @@ pub(crate) fn complete(
     let path = dir.join("STORE");
     let text = identity.encode();
     // Held until it is a store.
-    let held = lock.try_clone().map_err(OpenError::io("lock", dir))?;
+    let held = lock.file().map_err(OpenError::io("lock", dir))?;
     let opened = open_locked(dir, lock, identity, options, Index::Rebuilt, progress)?;
     let head = opened.shared.watermark();
     drop(opened);
@@ -91,14 +87,14 @@ fn open_with(
         return Err(OpenError::NotAStore { dir: dir.to_owned(), detail });
     }
     fs::create_dir_all(dir).map_err(OpenError::io("create", dir))?;
-    let lock = take_lock(dir)?;
+    let lock = Lock::take(dir)?;
     let identity = identity(dir)?;
     open_locked(dir, lock, identity, options, wanted, progress)
 }
 
 fn open_locked(
     dir: &Path,
-    lock: File,
+    lock: Lock,
     identity: StoreFile,
     options: StoreOptions,
     wanted: Index,
@@ -134,6 +130,9 @@ fn open_locked(
         let detail = "the log ends before events that were durable; restore it from a backup";
         return Err(damaged(Damage { position: head.next(), detail }.into()));
     }
+    let nothing = Mark { epoch: identity.epoch, position: Position::ZERO, checksum: 0, totals: Totals::default() };
+    // One without a single row, as every young store has it, fits any log.
+    let mark = mark.or_else(|| index.is_empty().is_ok_and(|is_empty| is_empty).then_some(nothing));
     let fit = mark.map_or(Ok(Fit::Rebuild), |mark| check_mark(&log, mark, identity.epoch, head)).map_err(damaged)?;
     let (index, covered) = if let (Fit::Covers, Some(mark), Index::Kept) = (fit, mark, wanted) {
         (index, mark)
@@ -143,49 +142,23 @@ fn open_locked(
         }
         drop(index);
         remove_dir(&index_dir)?;
-        let nothing = Mark { epoch: identity.epoch, position: Position::ZERO, checksum: 0, totals: Totals::default() };
         (open_index(&index_dir, &cache)?, nothing)
     };
-    let mut replay = Replay {
-        index: &index,
-        epoch: identity.epoch,
-        chunk_events: options.index_chunk_events,
-        generation: Generation::behind(covered.position, covered.totals),
-        last: covered.position,
-        checksum: covered.checksum,
-        time: Timestamp::default(),
-        key: None,
-    };
-    replay.run(&log, head, progress).map_err(damaged)?;
-    let time = match (replay.last > covered.position, &last_page) {
+    let mut replay = Replay::behind(&covered);
+    let chunks = (identity.epoch, options.index_chunk_events);
+    replay_into(&mut replay, &index, chunks, &log, head, progress).map_err(damaged)?;
+    let time = match (replay.last() > covered.position, &last_page) {
         (false, Some(page)) => page.record(head).map_err(|damage| damaged(damage.into()))?.time,
-        _ => replay.time,
+        _ => replay.time(),
     };
-    let start = Start { last: head, checksum: replay.checksum, time };
-    let view = View::of(Arc::new(replay.generation));
+    let start = Start { last: head, checksum: replay.checksum(), time };
+    let view = View::of(Arc::clone(replay.generation()));
     tracing::Span::current().record("position", head.get());
     tracing::info!(indexed = covered.position.get(), "opened the store");
-    let shared = Arc::new(Shared::new(identity, options, log, index, view, head, lock));
+    // Before any append: what the file says by now may be from before a failure of the machine.
+    lock.note(head);
+    let shared = Arc::new(Shared::new(identity, options, log, index, view, head, Hold::Lock(lock)));
     Ok(Opened { shared, start })
-}
-
-pub(crate) fn take_lock(dir: &Path) -> Result<File, OpenError> {
-    let path = dir.join("LOCK");
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = file.map_err(OpenError::io("open", &path))?;
-    if !file.try_lock_exclusive().map_err(OpenError::io("lock", &path))? {
-        let mut holder = String::new();
-        let _ = file.read_to_string(&mut holder);
-        let holder = if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };
-        return Err(OpenError::Locked { dir: dir.to_owned(), holder });
-    }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "process {}", std::process::id())
-    };
-    write(&mut file).map_err(OpenError::io("write", &path))?;
-    Ok(file)
 }
 
 /// Reads `STORE`, or writes it for a new store: whole or not at all.
@@ -245,20 +218,24 @@ pub(crate) fn remove_dir(path: &Path) -> Result<(), OpenError> {
     fs::remove_dir_all(path).map_err(OpenError::io("remove", path))
 }
 
-fn damaged(error: ReadError) -> OpenError {
+pub(crate) fn damaged(error: ReadError) -> OpenError {
     OpenError::Damaged(error.into_store_error())
 }
 
-enum Fit {
+#[derive(PartialEq, Eq)]
+pub(crate) enum Fit {
     Covers,
     Rebuild,
 }
 
 /// Whether the index belongs to this log. Only what was durable is ever indexed: an index that knows more than the log
 /// holds says that the log has lost something, and that must not pass silently.
-fn check_mark(log: &LogDb, mark: Mark, epoch: Epoch, head: Position) -> Result<Fit, ReadError> {
+pub(crate) fn check_mark(log: &LogDb, mark: Mark, epoch: Epoch, head: Position) -> Result<Fit, ReadError> {
     if mark.epoch != epoch {
         return Ok(Fit::Rebuild);
+    }
+    if mark.position == Position::ZERO {
+        return Ok(Fit::Covers);
     }
     if mark.position > head {
         let detail = "the log ends before events that were durable; restore it from a backup, or delete the index folder to \
@@ -276,94 +253,27 @@ fn check_mark(log: &LogDb, mark: Mark, epoch: Epoch, head: Position) -> Result<F
 }
 
 /// Feeds the pages behind the index's mark into generations, and full ones into the index.
-struct Replay<'a> {
-    index: &'a IndexDb,
-    epoch: Epoch,
-    chunk_events: usize,
-    generation: Generation,
-    last: Position,
-    checksum: u32,
-    time: Timestamp,
-    /// The key of the commit whose first record comes next.
-    key: Option<(Key, Fingerprint, u32)>,
-}
-
-impl Replay<'_> {
-    fn run(&mut self, log: &LogDb, head: Position, progress: &mut dyn FnMut(Progress)) -> Result<(), ReadError> {
-        let Some(first) = log.first_page_behind(self.last)? else { return Ok(()) };
-        let mut outcome = Ok(());
-        // A chunk may end only where a commit does: `left` counts the events that the commit in progress still has.
-        let mut left = 0_u32;
-        log.pages_from(first.first(), Direction::Forward, Tier::Disk, |page| {
-            outcome = self.page(&page, &mut left);
-            progress(Progress { done: page.last().get(), total: head.get() });
-            outcome.is_ok() && page.last() < head
-        })?;
-        outcome
-    }
-
-    fn page(&mut self, page: &Page, left: &mut u32) -> Result<(), ReadError> {
-        page.require_sound()?;
-        if page.first() != self.last.next() || page.previous_checksum() != self.checksum {
-            let detail = "a page does not follow the one before it: pages are missing or from another log";
-            return Err(Damage { position: page.first(), detail }.into());
-        }
-        for item in page.items() {
-            match item? {
-                Item::Frame(frame) => {
-                    *left = frame.count;
-                    self.key = match frame.keyed {
-                        None => None,
-                        Some(keyed) => {
-                            Some((read_key(&keyed.scope, &keyed.id, self.last)?, keyed.fingerprint, frame.count))
-                        }
-                    };
-                }
-                Item::Record(record) => {
-                    let slot = u32::try_from(record.position.get() - page.first().get()).unwrap_or(u32::MAX);
-                    if let Some((key, fingerprint, count)) = self.key.take() {
-                        self.generation.add_key(key, KeyRow { fingerprint, first: record.position, count, slot });
-                    }
-                    self.add(&record, slot);
-                    self.time = record.time;
-                    self.last = record.position;
-                    *left = left.saturating_sub(1);
-                }
+fn replay_into(
+    replay: &mut Replay,
+    index: &IndexDb,
+    (epoch, chunk_events): (Epoch, usize),
+    log: &LogDb,
+    head: Position,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), ReadError> {
+    let Some(first) = log.first_page_behind(replay.last())? else { return Ok(()) };
+    let mut outcome = Ok(());
+    log.pages_from(first.first(), Direction::Forward, Tier::Disk, |page| {
+        outcome = replay.add(&page).and_then(|()| match replay.take_full(chunk_events) {
+            Some((generation, seal)) => {
+                indexer::add_chunk(index, &generation, seal, epoch)?;
+                tracing::info!(position = seal.position.get(), "indexed");
+                Ok(())
             }
-        }
-        self.checksum = page.checksum();
-        let full = self.generation.event_count() >= self.chunk_events
-            || self.generation.byte_count() >= limits::GENERATION_BYTES_MAX;
-        if full && *left == 0 {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn add(&self, record: &RecordedEvent, slot: u32) {
-        let places = &[(record.position, slot)];
-        let generation = &self.generation;
-        generation.add_events(record.stream(), record.version, places, record.body_bytes() as u64);
-        generation.add_to_list(Kind::Category, record.category(), places);
-        generation.add_to_list(Kind::Type, record.type_name(), places);
-        for (at, tag) in record.tags().enumerate() {
-            if !record.tags().take(at).any(|earlier| earlier == tag) {
-                generation.add_to_list(Kind::Tag, tag, places);
-            }
-        }
-    }
-
-    fn flush(&mut self) -> Result<(), ReadError> {
-        let seal = Seal { position: self.last, checksum: self.checksum };
-        indexer::add_chunk(self.index, &self.generation, seal, self.epoch)?;
-        tracing::info!(position = self.last.get(), "indexed");
-        self.generation = Generation::behind(self.last, self.generation.totals());
-        Ok(())
-    }
-}
-
-fn read_key(scope: &[u8], id: &[u8], after: Position) -> Result<Key, ReadError> {
-    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
-    let key = text(scope).zip(text(id)).and_then(|(scope, id)| Key::new(scope, id).ok());
-    key.ok_or_else(|| Damage { position: after.next(), detail: "the key of a commit is malformed" }.into())
+            None => Ok(()),
+        });
+        progress(Progress { done: page.last().get(), total: head.get() });
+        outcome.is_ok() && page.last() < head
+    })?;
+    outcome
 }

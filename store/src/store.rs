@@ -1,6 +1,11 @@
 //! The handle of an open store, and how it implements the ports.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use annalist_core::{
     Append, AppendError, Appended, Batches, Checkpoints, Cursor, EventStore, Key, Outcome, Position, Query, Read,
@@ -22,7 +27,7 @@ use crate::{
     rocks::{ReadError, Tier},
     search::{Scope, first_match},
     sequencer::{self, Answer, Answered, Call, Request, repetition},
-    shared::{Shared, blocking, look_up},
+    shared::{Shared, blocking},
     snapshot, subscription,
 };
 
@@ -130,15 +135,20 @@ impl Store {
     /// [`StoreError::Unavailable`] if reads were still under way after half a minute: the folder becomes free when they end.
     pub async fn close(&self) -> Result<(), StoreError> {
         let Some(engine) = self.engine.swap(None) else { return Ok(()) };
-        let close = move || {
-            let deadline = Instant::now() + CLOSE_WAIT;
-            let shared = Arc::downgrade(&engine.shared);
-            wait_for(deadline, || Arc::strong_count(&engine) == 1)?;
-            drop(engine);
-            wait_for(deadline, || shared.strong_count() == 0)
-        };
-        task::spawn_blocking(close).await.map_err(|_| StoreError::Closed)?
+        let shared = Arc::downgrade(&engine.shared);
+        close(engine, shared).await
     }
+}
+
+/// Ends what runs when no call uses it any more, and waits until what it shares with reads is free.
+pub(crate) async fn close<T: Send + Sync + 'static>(running: Arc<T>, shared: Weak<Shared>) -> Result<(), StoreError> {
+    let close = move || {
+        let deadline = Instant::now() + CLOSE_WAIT;
+        wait_for(deadline, || Arc::strong_count(&running) == 1)?;
+        drop(running);
+        wait_for(deadline, || shared.strong_count() == 0)
+    };
+    task::spawn_blocking(close).await.map_err(|_| StoreError::Closed)?
 }
 
 fn wait_for(deadline: Instant, condition: impl Fn() -> bool) -> Result<(), StoreError> {
@@ -247,7 +257,7 @@ impl Engine {
     }
 
     async fn outcome(&self, row: KeyRow) -> Result<Outcome, StoreError> {
-        look_up(&self.shared, move |shared, tier| reader::fetch_outcome(shared, row, tier)).await
+        reader::outcome_of(&self.shared, row).await
     }
 }
 
@@ -324,16 +334,7 @@ impl EventStore for Store {
     }
 
     async fn outcome(&self, key: &Key) -> Result<Option<Outcome>, StoreError> {
-        let engine = self.engine()?;
-        let key = key.clone();
-        let row = look_up(&engine.shared, move |shared, tier| {
-            let (seen, view) = shared.durable_view();
-            view.key(&shared.index, &key, seen, tier)
-        });
-        match row.await? {
-            None => Ok(None),
-            Some(row) => engine.outcome(row).await.map(Some),
-        }
+        reader::outcome(&self.engine()?.shared, key).await
     }
 
     async fn read(&self, read: Read) -> Result<Box<dyn Batches>, StoreError> {

@@ -69,6 +69,9 @@ impl Subscription for Follow {
                 }
                 continue;
             }
+            if let Some(ended) = shared.ended() {
+                return Err(ended);
+            }
             if !self.at_edge {
                 (self.at_edge, self.checkpoint_due) = (true, None);
                 return Ok(Delivery::CaughtUp(shared.cursor(self.after)));

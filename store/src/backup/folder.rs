@@ -17,7 +17,7 @@ use super::{
 use crate::{
     folders,
     format::{MANIFEST_FILE, Manifest},
-    recovery,
+    lock::Lock,
 };
 
 /// See the module.
@@ -45,10 +45,10 @@ impl Folder {
     }
 
     /// Makes the folder if it is not there, and keeps everybody else out of it.
-    pub(super) fn lock_for_writing(&self) -> Result<File, BackupError> {
+    pub(super) fn lock_for_writing(&self) -> Result<Lock, BackupError> {
         fs::create_dir_all(self.shared_files()).map_err(BackupError::io("create", self.shared_files()))?;
         folders::sync_names(&self.dir).map_err(BackupError::of_folder)?;
-        recovery::take_lock(&self.dir).map_err(BackupError::of_folder)
+        Lock::take(&self.dir).map_err(BackupError::of_folder)
     }
 
     /// Keeps out who would change the folder. One that cannot be locked, as on a medium that is read-only, is not changed either.

@@ -14,6 +14,7 @@ use crate::{
     error::OpenError,
     folders,
     format::{Manifest, StoreFile},
+    lock::Lock,
     recovery::{self, RESTORING},
     rocks::{LogDb, ReadError},
 };
@@ -68,11 +69,11 @@ impl Backups {
 }
 
 /// Sees to it that the folder is empty, but for what an interrupted restore left, and says that a restore has begun.
-fn prepare(target: &Path) -> Result<fs::File, BackupError> {
+fn prepare(target: &Path) -> Result<Lock, BackupError> {
     fs::create_dir_all(target).map_err(BackupError::io("create", target))?;
     check_empty(target)?;
     folders::sync_names(target).map_err(BackupError::of_folder)?;
-    let lock = recovery::take_lock(target).map_err(BackupError::of_folder)?;
+    let lock = Lock::take(target).map_err(BackupError::of_folder)?;
     let marker = target.join(RESTORING);
     let text = "a restore into this folder has begun; when it is done this file is gone\n";
     folders::write_whole(target, &marker, text).map_err(BackupError::io("write", &marker))?;

@@ -150,7 +150,7 @@ fn fetch(shared: &Shared, direction: Direction, (first, last): Stretch, tier: Ti
         Direction::Backward => (last, first),
     };
     let mut batch = Batch { direction, next: from, end: to, events: Vec::new(), bytes: 0, damage: None };
-    let read = shared.log.pages_from(from, direction, tier, |page| {
+    let read = shared.pages_from(from, direction, tier, |page| {
         batch.add(&page);
         batch.damage.is_none() && !batch.is_complete() && batch.bytes < limits::BATCH_BYTES
     });

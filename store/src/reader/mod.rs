@@ -8,13 +8,13 @@ mod stream;
 use std::sync::Arc;
 
 use annalist_core::{
-    Appended, Batches, Outcome, Position, Read, Source, Statistics, StoreError, StreamId, Timestamp, Version,
+    Appended, Batches, Key, Outcome, Position, Read, Source, Statistics, StoreError, StreamId, Timestamp, Version,
 };
 
 use crate::{
     format::{Damage, KeyRow},
     rocks::{ReadError, Tier},
-    shared::Shared,
+    shared::{Shared, look_up},
 };
 
 use log::LogRead;
@@ -66,7 +66,7 @@ pub(crate) fn position_before(shared: &Shared, time: Timestamp) -> Result<Positi
     // Everything up to `before` is earlier, everything from `behind` on is not.
     while before.next() < behind {
         let middle = Position::new(before.get() + (behind.get() - before.get()) / 2);
-        let page = shared.log.page_with(middle)?;
+        let page = shared.page_with(middle)?;
         for record in page.records(page.first(), page.last().min(behind.previous())) {
             let record = record?;
             if record.time < time {
@@ -80,8 +80,25 @@ pub(crate) fn position_before(shared: &Shared, time: Timestamp) -> Result<Positi
     Ok(before)
 }
 
-/// Reads what was recorded with a key.
-pub(crate) fn fetch_outcome(shared: &Shared, row: KeyRow, tier: Tier) -> Result<Outcome, ReadError> {
+/// What is recorded under a key.
+pub(crate) async fn outcome(shared: &Arc<Shared>, key: &Key) -> Result<Option<Outcome>, StoreError> {
+    let key = key.clone();
+    let row = look_up(shared, move |shared, tier| {
+        let (seen, view) = shared.durable_view();
+        view.key(&shared.index, &key, seen, tier)
+    });
+    match row.await? {
+        None => Ok(None),
+        Some(row) => outcome_of(shared, row).await.map(Some),
+    }
+}
+
+/// What was recorded with a key.
+pub(crate) async fn outcome_of(shared: &Arc<Shared>, row: KeyRow) -> Result<Outcome, StoreError> {
+    look_up(shared, move |shared, tier| fetch_outcome(shared, row, tier)).await
+}
+
+fn fetch_outcome(shared: &Shared, row: KeyRow, tier: Tier) -> Result<Outcome, ReadError> {
     let mut page = shared.page(page_of(row.first, row.slot)?, tier)?;
     let frame = page.frame_before(row.first)?;
     let keyed = frame.keyed.filter(|keyed| keyed.fingerprint == row.fingerprint);

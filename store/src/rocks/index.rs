@@ -69,19 +69,26 @@ impl IndexCounts {
 }
 
 pub(crate) struct IndexDb {
-    db: KeptDb,
+    pub(super) db: KeptDb,
     dir: PathBuf,
     cache: Cache,
 }
 
 impl IndexDb {
     pub(crate) fn open(dir: &Path, cache: &Cache) -> Result<Self, rocksdb::Error> {
-        let families = [
+        let db = DB::open_cf_descriptors(&options::index_database(), dir, Self::families(cache))?;
+        Ok(Self::new(db, dir, cache))
+    }
+
+    pub(super) fn new(db: DB, dir: &Path, cache: &Cache) -> Self {
+        Self { db: KeptDb::new(db), dir: dir.to_owned(), cache: cache.clone() }
+    }
+
+    pub(super) fn families(cache: &Cache) -> [ColumnFamilyDescriptor; 2] {
+        [
             ColumnFamilyDescriptor::new(ROWS, options::index_family(cache)),
             ColumnFamilyDescriptor::new(SNAPSHOTS, Options::default()),
-        ];
-        let db = DB::open_cf_descriptors(&options::index_database(), dir, families)?;
-        Ok(Self { db: KeptDb::new(db), dir: dir.to_owned(), cache: cache.clone() })
+        ]
     }
 
     fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
@@ -135,6 +142,14 @@ impl IndexDb {
         }
         iterator.status()?;
         Ok(IndexCounts { mark, ..counts })
+    }
+
+    /// Whether there is no row in it.
+    pub(crate) fn is_empty(&self) -> Result<bool, ReadError> {
+        let mut iterator = self.whole()?;
+        iterator.seek_to_first();
+        iterator.status()?;
+        Ok(!iterator.valid())
     }
 
     /// Shows the names of the streams from `begin` on, in order, while `more` says so.

@@ -2,6 +2,7 @@
 
 mod backup;
 mod condition;
+mod follow;
 mod index;
 mod iterators;
 mod log;

@@ -35,6 +35,16 @@ impl View {
         self.generations.len() - 1
     }
 
+    /// Where the oldest generation ends, if it is frozen.
+    pub(crate) fn oldest_ends_at(&self) -> Option<Position> {
+        Some(self.generations.first()?.seal()?.position)
+    }
+
+    /// What its generations take in memory, about.
+    pub(crate) fn byte_count(&self) -> usize {
+        self.generations.iter().map(|generation| generation.byte_count()).sum()
+    }
+
     /// The same with a new live generation; the one before is frozen.
     pub(crate) fn with_live(&self, live: Arc<Generation>) -> Self {
         let mut next = self.clone();

@@ -8,15 +8,42 @@
 mod tests;
 mod window;
 
-use annalist_core::{Finding, Part, Position, Progress, Verified};
+use std::{ops::ControlFlow, sync::Arc};
+
+use annalist_core::{Finding, Part, Position, Progress, StoreError, Verified};
 
 use crate::{
     limits,
     rocks::{IndexCounts, ReadError},
-    shared::Shared,
+    shared::{Shared, blocking},
 };
 
 use window::Window;
+
+/// Verifies what is recorded behind `after`, of a store that `open` gives as long as it is.
+pub(crate) async fn run(
+    open: impl Fn() -> Result<Arc<Shared>, StoreError> + Send,
+    after: Position,
+    mut progress: impl FnMut(Progress) -> ControlFlow<()> + Send,
+) -> Result<Verified, StoreError> {
+    let shared = open()?;
+    let mut verifier = blocking(move || Verifier::begin(&shared, after)).await?;
+    while progress(verifier.progress()).is_continue() {
+        // Asked for anew each time, so that the store can close meanwhile.
+        let shared = open()?;
+        let more;
+        (verifier, more) = blocking(move || {
+            let more = verifier.step(&shared)?;
+            Ok((verifier, more))
+        })
+        .await?;
+        if !more {
+            let _ = progress(verifier.progress());
+            break;
+        }
+    }
+    Ok(verifier.finish())
+}
 
 /// A verification in progress. Every call blocks for one window.
 pub(crate) struct Verifier {
@@ -48,9 +75,11 @@ impl Verifier {
             }
             Err(error) => return Err(error),
         };
+        let mark = counts.as_ref().map_or(Position::ZERO, |counts| counts.mark);
+        // Of a store that is followed the index may be known further than the log, for a moment.
+        shared.wait_until(|shared| shared.watermark() >= mark || shared.ended().is_some());
         // Behind the count: the index covers no more than this.
         report.head = shared.watermark();
-        let mark = counts.as_ref().map_or(Position::ZERO, |counts| counts.mark);
         // A verification that goes on has not counted what lies before it.
         let counts = counts.filter(|_| after == Position::ZERO);
         let checksum = (after == Position::ZERO).then_some(0);

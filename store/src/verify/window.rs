@@ -27,7 +27,7 @@ impl<'a> Window<'a> {
     /// Reads pages until the window is full, the head is reached, or something is damaged: a new window begins with that.
     pub(super) fn read(&mut self, shared: &Shared) {
         let (begin, head) = (self.verifier.report.through.next(), self.verifier.report.head);
-        shared.log.visit_pages(begin, |found| {
+        shared.visit_pages(begin, |found| {
             let more = match found {
                 Ok(page) if page.first() > head => false,
                 Ok(page) => self.page(&page, begin),

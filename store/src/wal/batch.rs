@@ -8,7 +8,7 @@
 
 use annalist_core::Position;
 
-use crate::format::PageHeader;
+use crate::format::{Damage, Page, PageHeader};
 
 /// The column family of the pages: they are made in one order when the store is, behind RocksDB's own `default`.
 const PAGES_FAMILY: u32 = 1;
@@ -37,11 +37,21 @@ impl<'a> Batch<'a> {
 
     /// The headers of its pages, as far as they can be read: the end may be missing.
     pub(super) fn pages(self) -> impl Iterator<Item = PageHeader> {
+        self.puts().filter_map(|(key, value)| PageHeader::decode(value, key))
+    }
+
+    /// Its pages, of a batch that is whole.
+    pub(super) fn whole_pages(self) -> Result<Vec<Page>, Damage> {
+        self.puts().map(|(key, value)| Page::decode(bytes::Bytes::copy_from_slice(value), key)).collect()
+    }
+
+    /// What it puts into the pages' family: positions, and as much of each value as there is.
+    fn puts(self) -> impl Iterator<Item = (Position, &'a [u8])> {
         let mut rest = Bytes(self.entries);
         std::iter::from_fn(move || rest.entry()).filter_map(|entry| {
             let Entry::Put(put) = entry else { return None };
             let key = Position::new(u64::from_be_bytes(*put.key.as_array::<8>()?));
-            PageHeader::decode(put.value, key).filter(|_| put.family == PAGES_FAMILY)
+            (put.family == PAGES_FAMILY).then_some((key, put.value))
         })
     }
 }

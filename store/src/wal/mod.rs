@@ -9,6 +9,7 @@ mod batch;
 mod manifest;
 mod reader;
 mod record;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use self::{
 };
 
 pub(crate) use manifest::{manifest_stalls, mend_manifest};
+pub(crate) use tail::{Tail, Taken};
 
 /// Bytes read from a file at once.
 const READ_BYTES: usize = 1024 * 1024;

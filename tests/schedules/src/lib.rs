@@ -13,6 +13,7 @@ mod concurrency;
 
 #[path = "../../../store/src/error.rs"]
 mod error;
+mod lock;
 #[path = "../../../store/src/options.rs"]
 mod options;
 
@@ -36,7 +37,7 @@ mod tail;
 #[path = "../../../store/src/search.rs"]
 mod search;
 
-#[path = "../../../store/src/shared.rs"]
+#[path = "../../../store/src/shared/mod.rs"]
 mod shared;
 
 #[path = "../../../store/src/indexer.rs"]

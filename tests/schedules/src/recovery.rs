@@ -1,6 +1,6 @@
 //! Opening a store: here it is always a new one, on the disk that was named last.
 
-use std::{cell::RefCell, fs::File, path::Path, sync::Arc};
+use std::{cell::RefCell, path::Path, sync::Arc};
 
 use annalist_core::{Epoch, Position, StoreId, Timestamp};
 use uuid::Uuid;
@@ -8,10 +8,11 @@ use uuid::Uuid;
 use crate::{
     error::OpenError,
     format::{StoreFile, Totals},
+    lock::Lock,
     options::StoreOptions,
     rocks::{Disk, IndexDb, LogDb},
     sequencer::Start,
-    shared::Shared,
+    shared::{Hold, Shared},
     tail::{Generation, View},
 };
 
@@ -29,13 +30,12 @@ pub(crate) struct Opened {
     pub(crate) start: Start,
 }
 
-pub(crate) fn open(dir: &Path, options: StoreOptions) -> Result<Opened, OpenError> {
+pub(crate) fn open(_: &Path, options: StoreOptions) -> Result<Opened, OpenError> {
     let disk = DISK.take().expect("a disk was named");
     let identity = StoreFile { id: StoreId::new(Uuid::from_u128(1)), epoch: Epoch::FIRST, left: Vec::new() };
-    let lock = File::open("/dev/null").map_err(OpenError::io("lock", dir))?;
     let view = View::of(Arc::new(Generation::behind(Position::ZERO, Totals::default())));
     let (log, index) = (LogDb::on(disk.clone()), IndexDb::on(disk));
-    let shared = Shared::new(identity, options, log, index, view, Position::ZERO, lock);
+    let shared = Shared::new(identity, options, log, index, view, Position::ZERO, Hold::Lock(Lock));
     let start = Start { last: Position::ZERO, checksum: 0, time: Timestamp::default() };
     Ok(Opened { shared: Arc::new(shared), start })
 }

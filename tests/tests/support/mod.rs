@@ -7,8 +7,7 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use annalist_core::{EventStore as _, Key, Position, Read, RecordedEvent, StreamId, Version};
-use annalist_store::Store;
+use annalist_core::{EventStore, Key, Position, Read, RecordedEvent, StreamId, Version};
 
 /// What one child said: (key, first position, last position).
 pub(crate) type Ack = (String, u64, u64);
@@ -56,7 +55,7 @@ pub(crate) fn ack(line: &str) -> Option<Ack> {
 }
 
 /// All events, in order.
-pub(crate) async fn everything(store: &Store) -> Vec<RecordedEvent> {
+pub(crate) async fn everything(store: &impl EventStore) -> Vec<RecordedEvent> {
     let mut read = store.read(Read::all(Position::ZERO)).await.expect("the log can be read");
     let mut events = Vec::new();
     loop {
@@ -76,7 +75,7 @@ fn key_of(event: &RecordedEvent) -> String {
 
 /// Checks everything that must hold after any crash: positions dense, versions contiguous, time in order, every
 /// acknowledged append there with its key remembered, each append whole, index and log of one mind. Returns the head.
-pub(crate) async fn audit(store: &Store, acks: &HashMap<String, (u64, u64)>) -> u64 {
+pub(crate) async fn audit(store: &impl EventStore, acks: &HashMap<String, (u64, u64)>) -> u64 {
     let events = everything(store).await;
     let head = store.head().await.expect("the head is known").position.get();
     assert_eq!(events.len() as u64, head, "the log holds every position up to its head");

@@ -67,6 +67,17 @@ impl LogDb {
         Ok(())
     }
 
+    pub(crate) fn visit_pages(
+        &self,
+        from: Position,
+        mut more: impl FnMut(Result<Page, (Position, ReadError)>) -> bool,
+    ) {
+        let read = self.pages_from(from, Direction::Forward, Tier::Disk, |page| more(Ok(page)));
+        if let Err(error) = read {
+            let _ = more(Err((from, error)));
+        }
+    }
+
     pub(crate) fn page_with(&self, position: Position) -> Result<Page, ReadError> {
         let mut found = None;
         self.pages_from(position, Direction::Forward, Tier::Disk, |page| {

@@ -1,17 +1,17 @@
 //! What all parts of an open store share.
 
-use std::{
-    collections::VecDeque,
-    fs::File,
-    sync::{Arc, atomic::Ordering},
-};
+mod pages;
+mod recent;
+
+use std::sync::{Arc, atomic::Ordering};
 
 use annalist_core::{AppendError, Cursor, Position, StoreError};
+use tempfile::TempDir;
 
 use crate::{
     concurrency::{ArcSwap, AtomicU64, Condvar, Guard, Mutex, OnceLock, RwLock, task, watch},
     format::{Page, StoreFile, Totals},
-    limits,
+    lock::Lock,
     metrics::StoreMetrics,
     options::StoreOptions,
     pace::Pace,
@@ -19,6 +19,8 @@ use crate::{
     space::Space,
     tail::View,
 };
+
+use recent::Recent;
 
 /// See the module. The watermark is the last durable position: no answer speaks of anything behind it.
 pub(crate) struct Shared {
@@ -36,29 +38,22 @@ pub(crate) struct Shared {
     /// What is free on the disk of the log.
     pub(crate) space: Space,
     poison: OnceLock<String>,
+    /// Why a store that is followed cannot be followed any further.
+    ended: OnceLock<StoreError>,
     index_failure: OnceLock<String>,
     /// Held while a backup is made.
     pub(crate) backing_up: Mutex<()>,
     /// Held for the moment of a change of the view; the condition says that the watermark or the view moved.
     moved: (Mutex<()>, Condvar),
-    /// Released last, when the databases are closed.
-    _lock: File,
+    hold: Hold,
 }
 
-/// The newest durable pages, shared by all live subscribers, and what the log holds with them.
-struct Recent {
-    pages: VecDeque<Page>,
-    bytes: usize,
-    last: Position,
-    totals: Totals,
-}
-
-impl Recent {
-    /// The page that stands under exactly this position.
-    fn page(&self, first: Position) -> Option<Page> {
-        let at = self.pages.binary_search_by_key(&first, Page::first).ok()?;
-        self.pages.get(at).cloned()
-    }
+/// What keeps the folder as it is for this store, released last, when the databases are closed.
+pub(crate) enum Hold {
+    /// Nobody else may open it.
+    Lock(Lock),
+    /// Another process may have it open: it is followed, with a folder of our own for what RocksDB says.
+    Scratch { _dir: TempDir },
 }
 
 impl Shared {
@@ -69,9 +64,9 @@ impl Shared {
         index: IndexDb,
         view: View,
         head: Position,
-        lock: File,
+        hold: Hold,
     ) -> Self {
-        let recent = Recent { pages: VecDeque::new(), bytes: 0, last: head, totals: view.totals() };
+        let recent = Recent::behind(head, view.totals());
         let space = Space::of(log.dir().to_owned(), options.disk_reserve_bytes);
         Self {
             identity,
@@ -86,10 +81,11 @@ impl Shared {
             pace: Pace::default(),
             metrics: StoreMetrics::new(),
             poison: OnceLock::new(),
+            ended: OnceLock::new(),
             backing_up: Mutex::new(()),
             index_failure: OnceLock::new(),
             moved: (Mutex::new(()), Condvar::new()),
-            _lock: lock,
+            hold,
         }
     }
 
@@ -117,86 +113,28 @@ impl Shared {
         position.map(|position| head.at(position)).ok_or(StoreError::ForeignCursor { cursor, head })
     }
 
-    /// Publishes a durable group: its pages to the live subscribers, then the watermark.
+    /// Publishes a durable group: its pages to the live subscribers, then the watermark; and to those who follow the store.
     pub(crate) fn publish(&self, pages: Vec<Page>, last: Position, totals: Totals) {
         let mut recent = self.recent.write();
-        (recent.last, recent.totals) = (last, totals);
-        for page in pages {
-            recent.bytes += page.byte_count();
-            recent.pages.push_back(page);
-        }
-        while recent.bytes > limits::RECENT_BYTES_MAX && recent.pages.len() > 1 {
-            if let Some(page) = recent.pages.pop_front() {
-                recent.bytes -= page.byte_count();
-            }
-        }
+        recent.add(pages, last, totals);
         // Before the lock goes: who reads the totals must not know more than the watermark says.
         self.watermark.store(last.get(), Ordering::Release);
         drop(recent);
         self.announce.send_replace(last);
         self.notify_moved();
+        if let Hold::Lock(lock) = &self.hold {
+            lock.note(last);
+        }
     }
 
     /// A durable position, and what the log holds up to it.
     pub(crate) fn durable_totals(&self) -> (Position, Totals) {
-        let recent = self.recent.read();
-        (recent.last, recent.totals)
+        self.recent.read().totals()
     }
 
     /// Tells when the watermark moves; ends when the store closes.
     pub(crate) fn announcements(&self) -> watch::Receiver<Position> {
         self.announce.subscribe()
-    }
-
-    /// The pages behind `after` from memory, about `bytes` of them; `None` if they are no longer there.
-    pub(crate) fn recent_pages(&self, after: Position, bytes: usize) -> Option<Vec<Page>> {
-        let recent = self.recent.read();
-        if recent.pages.front()?.first() > after.next() {
-            return None;
-        }
-        let start = recent.pages.partition_point(|page| page.last() <= after);
-        let mut left = bytes;
-        let wanted = recent.pages.iter().skip(start).take_while(|page| {
-            let more = left > 0;
-            left = left.saturating_sub(page.byte_count());
-            more
-        });
-        Some(wanted.cloned().collect())
-    }
-
-    /// The page that stands under exactly this position.
-    pub(crate) fn page(&self, first: Position, tier: Tier) -> Result<Page, ReadError> {
-        self.recent_page(first).map_or_else(|| self.log.page(first, tier), Ok)
-    }
-
-    /// Shows the bytes of the pages under these positions, which go one way, in that order, until one cannot be read or `see`
-    /// fails.
-    pub(crate) fn look_at_pages(
-        &self,
-        firsts: &[Position],
-        tier: Tier,
-        mut see: impl FnMut(usize, &[u8]) -> Result<(), ReadError>,
-    ) -> Result<(), ReadError> {
-        let recent = self.recent_pages_at(firsts);
-        let on_disk = firsts.iter().zip(&recent).filter(|(_, page)| page.is_none()).map(|(first, _)| *first);
-        let on_disk: Vec<Position> = on_disk.collect();
-        let mut on_disk = self.log.pages_at(&on_disk, tier)?;
-        for (at, page) in recent.iter().enumerate() {
-            match page {
-                Some(page) => see(at, page.bytes())?,
-                None => on_disk.next().map_or(Ok(()), |bytes| see(at, &bytes?))?,
-            }
-        }
-        Ok(())
-    }
-
-    fn recent_pages_at(&self, firsts: &[Position]) -> Vec<Option<Page>> {
-        let recent = self.recent.read();
-        firsts.iter().map(|first| recent.page(*first)).collect()
-    }
-
-    fn recent_page(&self, first: Position) -> Option<Page> {
-        self.recent.read().page(first)
     }
 
     /// Why the store takes no more writes, if that is so.
@@ -208,6 +146,19 @@ impl Shared {
     pub(crate) fn poison(&self, reason: String) {
         tracing::error!(reason, "a write failed: the store takes no more appends until it is reopened");
         let _ = self.poison.set(reason);
+        self.notify_moved();
+    }
+
+    /// Why the store cannot be followed any further, if that is so.
+    pub(crate) fn ended(&self) -> Option<StoreError> {
+        self.ended.get().cloned()
+    }
+
+    /// Has everybody who waits for more know that no more comes. The first reason stays.
+    pub(crate) fn end(&self, why: StoreError) {
+        tracing::warn!(%why, "the store cannot be followed any further");
+        let _ = self.ended.set(why);
+        self.announce.send_replace(self.watermark());
         self.notify_moved();
     }
 

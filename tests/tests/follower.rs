@@ -1,0 +1,229 @@
+//! Followers beside a writer in another process that is killed again and again: whatever they show is there afterwards, in the same
+//! place, and whatever was acknowledged they show. `ANNALIST_CRASH_ROUNDS` sets how often, `ANNALIST_SEED` repeats a run's moments.
+
+#![expect(clippy::print_stdout, reason = "a failed run says how to repeat it")]
+
+mod support;
+
+use std::{
+    collections::HashMap,
+    fs,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use annalist_core::{Cursor, Delivery, EventStore as _, Position, Query, RecordedEvent, StoreError};
+use annalist_store::{FollowOptions, Follower, Store, StoreOptions};
+use support::{Writer, ack, audit, everything};
+use tests::faults::{Fault, Plan, Shim};
+
+/// Far longer than anything here takes.
+const LONG: Duration = Duration::from_secs(240);
+
+fn environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// A small generator of pseudo-random numbers (xorshift64, Marsaglia 2003).
+fn next_random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+fn follow(dir: &std::path::Path) -> Follower {
+    let mut options = FollowOptions::default();
+    options.interval_millis = 2;
+    options.index_chunk_events = 150;
+    Store::follow(dir, options).expect("the store can be followed")
+}
+
+type Seen = Arc<Mutex<Vec<RecordedEvent>>>;
+
+/// A consumer that only reads: takes everything from the beginning on.
+fn consume(follower: &Follower) -> (Seen, tokio::task::JoinHandle<()>) {
+    let (seen, follower) = (Seen::default(), follower.clone());
+    let into = Arc::clone(&seen);
+    let task = tokio::spawn(async move {
+        let mut subscription = follower.subscribe(Query::all(), Cursor::START).await.expect("it begins");
+        loop {
+            match subscription.next().await {
+                Ok(Delivery::Events(events)) => {
+                    let mut seen = into.lock().expect("nobody panicked");
+                    for event in events {
+                        assert_eq!(event.position.get(), seen.len() as u64 + 1, "dense, and each event once");
+                        seen.push(event);
+                    }
+                }
+                Ok(_) => {}
+                Err(StoreError::Closed) => return,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+    (seen, task)
+}
+
+/// Waits until so many events were seen.
+async fn wait_for(seen: &Seen, task: &tokio::task::JoinHandle<()>, count: usize) {
+    let wait = async {
+        while seen.lock().expect("nobody panicked").len() < count {
+            assert!(!task.is_finished(), "the consumer goes on");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LONG, wait).await.expect("it catches up");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_shown_survives_the_writer_and_what_was_acknowledged_is_shown() {
+    let seed = environment("ANNALIST_SEED", u64::from(std::process::id()) * 7919 + 1).max(1);
+    println!("replay with ANNALIST_SEED={seed}");
+    let (mut random, rounds) = (seed, environment("ANNALIST_CRASH_ROUNDS", 8));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let mut acks = HashMap::new();
+    let mut lasting: Option<(Follower, Seen, tokio::task::JoinHandle<()>)> = None;
+    for round in 0..rounds {
+        let mut writer = Writer::start(&mut Writer::command(), &dir, &format!("r{round}"), &[]);
+        let young = follow(&dir);
+        let (seen, consumer) = consume(&young);
+        let lasts = lasting.get_or_insert_with(|| {
+            let follower = follow(&dir);
+            let (seen, consumer) = consume(&follower);
+            (follower, seen, consumer)
+        });
+        let wanted = next_random(&mut random) % 1500;
+        for _ in 0..wanted {
+            let line = writer.line().expect("the writer goes on until it is killed");
+            let (key, first, last) = ack(&line).unwrap_or_else(|| panic!("round {round}: {line}"));
+            acks.insert(key, (first, last));
+        }
+        thread::sleep(Duration::from_micros(next_random(&mut random) % 3000));
+        writer.child.kill().expect("the writer can be killed");
+        for line in writer.rest() {
+            if let Some((key, first, last)) = ack(&line) {
+                acks.insert(key, (first, last));
+            }
+        }
+        // Nobody has it open.
+        let acked = usize::try_from(acks.values().map(|(_, last)| *last).max().unwrap_or(0)).expect("few");
+        wait_for(&seen, &consumer, acked).await;
+        wait_for(&lasts.1, &lasts.2, acked).await;
+        let late = follow(&dir);
+        let shown = audit(&late, &acks).await;
+        assert!(shown >= acked as u64);
+        let shown = everything(&late).await;
+        late.close().await.expect("it closes");
+
+        let store = Store::open(&dir).unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+        let truth = everything(&store).await;
+        assert!(truth.starts_with(&shown), "round {round}: a follower of a dead store showed what is not there");
+        for seen in [&seen, &lasts.1] {
+            let seen = seen.lock().expect("nobody panicked");
+            assert!(truth.starts_with(&seen), "round {round}: a follower showed what is not there");
+        }
+        wait_for(&seen, &consumer, truth.len()).await;
+        wait_for(&lasts.1, &lasts.2, truth.len()).await;
+        assert_eq!(audit(&young, &acks).await, truth.len() as u64, "round {round}");
+        assert_eq!(audit(&lasts.0, &acks).await, truth.len() as u64, "round {round}");
+        let indexed = lasts.0.statistics().await.expect("it is known").indexed;
+        println!(
+            "round {round}: {} events, the lasting follower looks those behind {indexed} up in memory",
+            truth.len()
+        );
+        young.close().await.expect("it closes");
+        consumer.await.expect("it ends in order");
+        store.close().await.expect("the store closes");
+    }
+    let (follower, _, consumer) = lasting.expect("there was a round");
+    follower.close().await.expect("it closes");
+    consumer.await.expect("it ends in order");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_whose_sync_failed_is_not_shown() {
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let dir = temporary.path().join("store");
+    let trigger = temporary.path().join("fail");
+    let (mut command, journal) = (Writer::command(), temporary.path().join("journal"));
+    fs::create_dir(&journal).expect("a folder can be made");
+    let plan = Plan { fault: Fault::Eio, at: 1, on: "sync", matching: ".log", lasting: true, ..Plan::none(1) };
+    Shim::compile(temporary.path()).load(&mut command, &plan, &dir, &journal, &temporary.path().join("report"));
+    command.env("FAULTS_TRIGGER", &trigger);
+    let mut writer = Writer::start(&mut command, &dir, "s", &["until-unknown"]);
+    let follower = follow(&dir);
+    let (seen, consumer) = consume(&follower);
+    let mut last = 0;
+    for _ in 0..200 {
+        let line = writer.line().expect("the writer goes on");
+        last = last.max(ack(&line).unwrap_or_else(|| panic!("{line}")).2);
+    }
+    fs::write(&trigger, "").expect("the trigger can be written");
+    let mut durable = None;
+    for line in writer.rest() {
+        last = last.max(ack(&line).map_or(0, |(_, _, last)| last));
+        durable = line.strip_prefix("readable ").and_then(|line| line.split(' ').next_back()?.parse().ok()).or(durable);
+    }
+    assert_eq!(durable, Some(last), "the writer shows what was acknowledged");
+    wait_for(&seen, &consumer, usize::try_from(last).expect("few")).await;
+    // The write itself is there for everybody to be read.
+    let late = follow(&dir);
+    for follower in [&follower, &late] {
+        assert_eq!(follower.head().await.expect("it is known").position, Position::new(last));
+        follower.close().await.expect("it closes");
+    }
+    consumer.await.expect("it ends in order");
+    assert_eq!(seen.lock().expect("nobody panicked").len() as u64, last);
+}
+
+/// A lone writer's files are used again all the time when they are small.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_are_used_again_are_followed() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path().join("store");
+    let mut options = StoreOptions::default();
+    options.memtable_bytes = 64 * 1024;
+    options.index_chunk_events = 300;
+    let options = serde_json::to_string(&options).expect("options are data");
+    let (mut first, step) = (1, environment("ANNALIST_FOLLOWED_EVENTS", 4000));
+    let mut lasting = None;
+    for _ in 0..3 {
+        let range = (first.to_string(), (first + step - 1).to_string());
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wal_writer"));
+        let mut child = command.arg(&dir).args([&range.0, &range.1, &options]);
+        child = child.stdout(std::process::Stdio::piped());
+        let mut child = child.spawn().expect("the writer starts");
+        let mut said = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("it is piped")));
+        assert_eq!(said.next().and_then(Result::ok).as_deref(), Some("open"));
+        let (follower, seen, consumer) = lasting.get_or_insert_with(|| {
+            let follower = follow(&dir);
+            let (seen, consumer) = consume(&follower);
+            (follower, seen, consumer)
+        });
+        first += step;
+        wait_for(seen, consumer, usize::try_from(first - 1).expect("few")).await;
+        // It waits, idle, with what it wrote last in no table.
+        assert_eq!(said.next().and_then(Result::ok).as_deref(), Some("done"));
+        let late = follow(&dir);
+        assert_eq!(everything(&late).await, *seen.lock().expect("nobody panicked"));
+        late.close().await.expect("it closes");
+        // What the index has is not kept in memory, but for what is less than two chunks of either.
+        let index = async {
+            while follower.statistics().await.expect("it is known").indexed.get() + 900 < first - 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(LONG, index).await.expect("the index goes on");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+    }
+    let (follower, seen, consumer) = lasting.expect("there was a round");
+    for (event, number) in seen.lock().expect("nobody panicked").iter().zip(1..) {
+        assert!(event.payload().starts_with(format!("event {number:08} ").as_bytes()), "{event:?}");
+    }
+    follower.close().await.expect("it closes");
+    consumer.await.expect("it ends in order");
+}
