@@ -28,7 +28,7 @@ use chase::Hindrance;
 use open::identity;
 
 /// Settings of a [`Follower`]. Everything has a default that is right for most.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FollowOptions {
