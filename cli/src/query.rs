@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<Don
     } else {
         Read::query(query, after.map_or(Position::ZERO, Position::new))
     };
-    let store = place.open().await?;
+    let store = place.open_to_read().await?;
     let batches = store.read(read.limit(limit)).await?;
     events::print_all(batches, output).await?;
     store.close().await?;

@@ -193,8 +193,8 @@ impl AppendError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// It cannot be read now. Try again later.
-    #[error("the store cannot be read at present: {why}; try again later")]
+    /// It cannot be read, or a store of views not be written, now. Try again later.
+    #[error("the store is not available at present: {why}; try again later")]
     Unavailable {
         /// What is in the way.
         why: String,

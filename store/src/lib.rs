@@ -60,7 +60,7 @@ pub use annalist_metrics::{Health, Metrics};
 pub use backup::{BackupError, BackupOptions, Backups, RestoreOptions, RestoreStep, Restored};
 pub use error::OpenError;
 pub use follower::{FollowOptions, Follower};
-pub use key_value::{KeyValue, KeyValueBatch, KeyValueSnapshot, VisitRow};
+pub use key_value::{KeyValue, KeyValueBatch, KeyValueOptions, KeyValueSnapshot, VisitRow};
 pub use metrics::METRICS;
 pub use options::{Compression, Durability, StoreOptions};
 pub use store::Store;

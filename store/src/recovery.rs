@@ -115,8 +115,7 @@ fn open_locked(
 
     // Before anything is recovered, since that removes what says that something is missing.
     let indexed = mark.filter(|mark| mark.epoch == identity.epoch).map_or(Position::ZERO, |mark| mark.position);
-    wal::mend_manifest(&log_dir).map_err(OpenError::io("mend the MANIFEST in", &log_dir))?;
-    if wal::manifest_stalls(&log_dir) {
+    if wal::mend_manifest(&log_dir).map_err(OpenError::io("mend the MANIFEST in", &log_dir))? {
         let detail = "the MANIFEST of the log is damaged; nothing was changed: keep a copy of the store's folder and \
                       restore a backup";
         return Err(damaged(Damage { position: Position::ZERO, detail }.into()));

@@ -153,7 +153,7 @@ impl Failure {
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let fault = match &error {
-            ModelError::Unavailable(_) => Fault::Outage,
+            error if error.is_outage() => Fault::Outage,
             ModelError::Fenced { .. } => Fault::Fenced,
             _ => Fault::Other,
         };

@@ -360,6 +360,13 @@ pub enum ModelError {
     Other(#[source] Box<dyn Error + Send + Sync>),
 }
 
+impl ModelError {
+    /// Whether the store of the read model is away, or takes no writes: it is waited for.
+    pub(super) const fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Row(RowError::Store(StoreError::Unavailable { .. })))
+    }
+}
+
 impl From<StoreError> for ModelError {
     fn from(error: StoreError) -> Self {
         Self::Row(RowError::Store(error))

@@ -16,12 +16,13 @@ impl ProjectionControl {
     pub(super) async fn start(self) -> Result<(), ModelError> {
         let taken_up = if is_away(&self.entry.published.borrow()) { None } else { Some(self.take_up().await) };
         match taken_up {
-            None | Some(Err(ModelError::Unavailable(_))) => {
+            Some(Err(error)) if !error.is_outage() => Err(error),
+            Some(Ok(())) => Ok(()),
+            None | Some(Err(_)) => {
                 let later = take_up_later(Arc::downgrade(&self.inner), Arc::clone(&self.entry));
                 self.inner.lock_tasks().spawn(later);
                 Ok(())
             }
-            Some(taken_up) => taken_up,
         }
     }
 

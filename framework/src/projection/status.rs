@@ -27,7 +27,7 @@ pub enum ProjectionState {
     Replaying,
     /// It has caught up and applies events as they are recorded.
     Live,
-    /// The store of its rows is away. It is asked again every few seconds, for as long as it takes, and the projection goes
+    /// The store of its rows is away, or takes no writes, as when its disk is full. It is asked again every few seconds, for as long as it takes, and the projection goes
     /// on where the store is then.
     Waiting {
         /// Since when, as far as the projection has noticed.

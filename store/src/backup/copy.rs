@@ -44,6 +44,28 @@ pub(super) fn copy(from: &Path, to: &Path, told: &mut dyn FnMut(u64)) -> Result<
     Ok(sum)
 }
 
+/// How often a file is copied that is not read twice alike.
+const COPIES_MAX: u32 = 3;
+
+/// [`copy`], and reads the file once more: a bit that was wrong in the one reading would stand in the copy, with a checksum that
+/// fits it. Copies again what was not read alike. `told` hears of each byte once.
+pub(super) fn copy_surely(from: &Path, to: &Path, told: &mut dyn FnMut(u64)) -> Result<Sum, BackupError> {
+    for attempt in 0..COPIES_MAX {
+        let copied = copy(from, to, &mut |bytes| {
+            if attempt == 0 {
+                told(bytes);
+            }
+        })?;
+        let read = sum(from, &mut |_| {})?;
+        if read == copied {
+            return Ok(copied);
+        }
+        tracing::warn!(file = %from.display(), ?copied, ?read, "two readings of a file differ: it is copied again");
+    }
+    let detail = "it reads differently each time: look at the disk and the memory of this machine";
+    Err(BackupError::io("copy", from)(io::Error::new(io::ErrorKind::InvalidData, detail)))
+}
+
 /// Reads a file.
 pub(super) fn sum(path: &Path, told: &mut dyn FnMut(u64)) -> Result<Sum, BackupError> {
     pieces(path, |piece| {

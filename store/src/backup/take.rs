@@ -1,6 +1,7 @@
 //! Making a backup: link, check, copy what is new, and write the manifest last.
 
 use std::{
+    collections::HashMap,
     fs::{self, Metadata},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
@@ -10,7 +11,7 @@ use annalist_core::{Backup, Position, Progress};
 
 use super::{
     BackupError, BackupOptions,
-    copy::{Sum, copy, sync_dir},
+    copy::{Sum, copy_surely, sync_dir},
     described,
     folder::Folder,
 };
@@ -153,11 +154,19 @@ fn copy_new(
     fs::create_dir(&own).map_err(BackupError::io("create", &own))?;
     let files = log_files(&staged.dir).map_err(BackupError::io("list", &staged.dir))?;
     let of_epoch = whole.iter().rev().filter(|manifest| manifest.identity.epoch == shared.identity.epoch);
-    let known: Vec<&BackedUpFile> = of_epoch.flat_map(|manifest| &manifest.files).collect();
+    // Of tables that were copied more than once the one of the last backup, if that is still there.
+    let mut known: HashMap<&str, Vec<&BackedUpFile>> = HashMap::new();
+    for file in of_epoch.flat_map(|manifest| &manifest.files) {
+        let copies = known.entry(&file.name).or_default();
+        if copies.iter().all(|copy| copy.path != file.path) {
+            copies.push(file);
+        }
+    }
     let mut backed_up = Vec::new();
     let mut wanted = Vec::new();
     for (name, metadata) in files {
-        match known.iter().find(|file| is_same(file, &name, &metadata) && is_there(folder, file)) {
+        let mut copies = known.get(name.as_str()).into_iter().flatten();
+        match copies.find(|file| is_same(file, &name, &metadata) && is_there(folder, file)) {
             Some(same) => backed_up.push((*same).clone()),
             None => wanted.push((name, metadata)),
         }
@@ -168,7 +177,7 @@ fn copy_new(
         let table = table_number(&name);
         let dir = if table.is_some() { folder.shared_files() } else { own.clone() };
         let draft = dir.join(format!("{name}.new"));
-        let Sum { bytes, crc32 } = copy(&staged.dir.join(&name), &draft, &mut |bytes| {
+        let Sum { bytes, crc32 } = copy_surely(&staged.dir.join(&name), &draft, &mut |bytes| {
             done += bytes;
             progress(Progress { done, total });
         })?;

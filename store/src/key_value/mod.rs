@@ -18,7 +18,9 @@ use annalist_core::{Direction, Position, StoreError};
 use parking_lot::{Mutex, RwLock};
 use rocksdb::{DB, ErrorKind, Snapshot, WriteBatch};
 
-use crate::{error::OpenError, wal};
+use crate::{error::OpenError, rocks::Stall, wal};
+
+pub use options::KeyValueOptions;
 
 /// An ordered map from bytes to bytes on disk, with atomic batches. Clones share it. All calls block.
 #[derive(Clone)]
@@ -49,13 +51,20 @@ impl KeyValue {
     /// [`OpenError::Locked`] when it is open already, here or in another process; [`OpenError::Damaged`] when what is
     /// there cannot be trusted: delete the folder, and views are replayed from the log; [`OpenError::Engine`] otherwise.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(dir, &KeyValueOptions::default())
+    }
+
+    /// [`KeyValue::open`] with settings.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(dir: impl AsRef<Path>, settings: &KeyValueOptions) -> Result<Self, OpenError> {
         let dir = dir.as_ref();
         std::fs::create_dir_all(dir).map_err(OpenError::io("make the folder", dir))?;
-        wal::mend_manifest(dir).map_err(OpenError::io("mend the MANIFEST in", dir))?;
-        if wal::manifest_stalls(dir) {
+        if wal::mend_manifest(dir).map_err(OpenError::io("mend the MANIFEST in", dir))? {
             return Err(OpenError::Damaged(damaged("the MANIFEST is damaged")));
         }
-        let db = DB::open(&options::database(), dir).map_err(|error| open_error(dir, error))?;
+        let db = DB::open(&options::database(settings), dir).map_err(|error| open_error(dir, error))?;
         Ok(Self { db: Arc::new(RwLock::new(Some(db))), writing: Arc::default() })
     }
 
@@ -79,20 +88,34 @@ impl KeyValue {
         self.with(|db| Ok(reading(&KeyValueSnapshot(db.snapshot()))))
     }
 
-    /// Makes all changes of a batch, in order, in one atomic step, if its guard holds at that moment.
+    /// Makes all changes of a batch, in order, in one atomic step, if its guard holds at that moment. Waits while too much waits to
+    /// be put into tables, for a minute at the longest.
     ///
     /// # Errors
-    /// [`StoreError`] when nothing was written; [`StoreError::Unavailable`] when the guard does not hold.
+    /// [`StoreError`] when nothing was written; [`StoreError::Unavailable`] when the guard does not hold, and when it cannot be
+    /// written: behind a full disk the same batch can be written once there is room, without opening the map again.
     pub fn write(&self, batch: KeyValueBatch) -> Result<(), StoreError> {
-        self.with(|db| {
-            let _writing = self.writing.lock();
-            if let Some((key, value)) = batch.guard
-                && db.get(key).map_err(store_error)? != value
-            {
-                return Err(StoreError::Unavailable { why: "another writer changed the same rows".to_owned() });
+        let KeyValueBatch { changes, guard } = batch;
+        let (options, mut stall) = (options::write(), Stall::default());
+        loop {
+            let written = self.with(|db| {
+                let _writing = self.writing.lock();
+                if let Some((key, value)) = &guard
+                    && db.get(key).map_err(store_error)? != *value
+                {
+                    return Err(StoreError::Unavailable { why: "another writer changed the same rows".to_owned() });
+                }
+                match db.write_opt(WriteBatch::from_data(changes.data()), &options) {
+                    Err(error) if stall.may_pass(db, &error) => Ok(false),
+                    written => written.map(|()| true).map_err(|error| not_written(db.path(), error)),
+                }
+            })?;
+            if written {
+                return Ok(());
             }
-            db.write(batch.changes).map_err(store_error)
-        })
+            // Others may read, write and close meanwhile.
+            stall.wait();
+        }
     }
 
     /// Writes everything out, durably, and lets go of the files. Every later call is answered [`StoreError::Closed`].
@@ -188,6 +211,17 @@ fn store_error(error: rocksdb::Error) -> StoreError {
         return damaged(error.as_ref());
     }
     StoreError::Unavailable { why: error.into_string() }
+}
+
+/// What became of a write that failed, and what to do.
+fn not_written(dir: &Path, error: rocksdb::Error) -> StoreError {
+    let dir = dir.display();
+    let why = match error.kind() {
+        ErrorKind::Corruption => return store_error(error),
+        ErrorKind::Incomplete => format!("memory is full of what cannot be put into tables in {dir} ({error})"),
+        _ => format!("{dir} cannot be written ({error})"),
+    };
+    StoreError::Unavailable { why: format!("{why}; if its disk is full make room, and it goes on") }
 }
 
 fn damaged(why: &str) -> StoreError {

@@ -4,8 +4,6 @@ use std::{
     ops::Deref,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
 };
 
 use annalist_core::{Direction, Position};
@@ -14,20 +12,14 @@ use rocksdb::{
     ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, FlushOptions, IteratorMode, ReadOptions, WriteBatch,
 };
 
-use super::{Condition, ReadError, Tier, occupied, options};
+use super::{Condition, ReadError, Stall, Tier, occupied, options};
 use crate::{
     format::{Damage, Page},
-    limits,
     options::{Durability, StoreOptions},
 };
 
 pub(super) const PAGES: &str = "pages";
 pub(super) const STATE: &str = "state";
-
-/// How often something failed that RocksDB does in the background.
-const BACKGROUND_ERRORS: &str = "rocksdb.background-errors";
-/// What RocksDB says to a write that would have to wait; if it says something else, waiting would be in vain.
-const STALLED: &str = "Write stall";
 
 pub(crate) struct LogDb {
     pub(super) db: DB,
@@ -93,24 +85,19 @@ impl LogDb {
         })
     }
 
-    /// Writes a batch. While too much waits to be put into tables it is the store that waits, not RocksDB: a write that waits inside
-    /// RocksDB (11.8) keeps it from ever recovering from a full disk (ADR 50).
+    /// Writes a batch, and waits while too much waits to be put into tables.
     fn write_batch(&self, durability: Durability, batch: impl Fn() -> WriteBatch) -> Result<(), ReadError> {
-        let options = options::write(durability);
-        let (mut failures, mut waited) = (None, Duration::ZERO);
+        let (options, mut stall) = (options::write(durability), Stall::default());
         loop {
             let error = match self.db.write_opt(batch(), &options) {
                 Err(error) if error.kind() == ErrorKind::Incomplete => error,
                 written => return Ok(written.inspect_err(|_| self.failed())?),
             };
-            let now = self.db.property_int_value(BACKGROUND_ERRORS)?.unwrap_or_default();
-            let fails = now > *failures.get_or_insert(now) || !error.as_ref().contains(STALLED);
-            if fails || waited >= limits::WRITE_STALL_MAX {
+            if !stall.may_pass(&self.db, &error) {
                 self.failed();
                 return Err(ReadError::Poisoned(format!("too much waits to be put into tables: {error}")));
             }
-            thread::sleep(limits::WRITE_STALL_POLL);
-            waited += limits::WRITE_STALL_POLL;
+            stall.wait();
         }
     }
 

@@ -7,6 +7,7 @@ mod index;
 mod iterators;
 mod log;
 mod options;
+mod stall;
 #[cfg(test)]
 mod tests;
 mod wal_check;
@@ -15,6 +16,7 @@ pub(crate) use backup::{log_files, table_number};
 pub(crate) use condition::Condition;
 pub(crate) use index::{IndexCounts, IndexDb, IndexError};
 pub(crate) use log::LogDb;
+pub(crate) use stall::Stall;
 pub(crate) use wal_check::check_wal;
 
 /// How far a read may go.

@@ -142,7 +142,7 @@ pub(super) fn ingestion() -> IngestExternalFileOptions {
 pub(super) fn write(durability: Durability) -> WriteOptions {
     let mut options = WriteOptions::default();
     options.set_sync(durability == Durability::PowerLoss);
-    // `LogDb::write_batch` waits instead.
+    // `Stall` waits instead.
     options.set_no_slowdown(true);
     options
 }

@@ -3,14 +3,11 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufReader},
+    io,
     path::{Path, PathBuf},
 };
 
-use super::{
-    READ_BYTES,
-    reader::{Entry, Reader},
-};
+use super::reader::{Entry, Reader};
 
 /// What a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -23,27 +20,46 @@ fn present(dir: &Path) -> Option<PathBuf> {
 /// Whether RocksDB would never come to an end with the MANIFEST of the database in a folder. What else is wrong with it RocksDB
 /// says.
 pub(crate) fn manifest_stalls(dir: &Path) -> bool {
-    let Some(file) = present(dir).and_then(|path| File::open(path).ok()) else { return false };
-    let mut reader = Reader::not_recycled(BufReader::with_capacity(READ_BYTES, file));
-    while let Ok(Some(_)) = reader.next() {}
-    reader.stalls()
+    let bytes = present(dir).and_then(|path| fs::read(path).ok()).unwrap_or_default();
+    examine(&bytes).is_ok_and(|examined| examined.stalls)
 }
 
 /// Cuts off the torn end of a MANIFEST. A power failure may leave the size of what was being appended and not all of its
 /// sectors: RocksDB takes that for damage, though nothing of it was synced, and does not open. It is torn if nothing can be read
 /// behind the first bad byte and a whole sector there is zeros; anything else is left alone.
-pub(crate) fn mend_manifest(dir: &Path) -> io::Result<()> {
-    let Some(path) = present(dir).filter(|path| path.exists()) else { return Ok(()) };
+///
+/// Tells whether RocksDB would never come to an end with what is left.
+pub(crate) fn mend_manifest(dir: &Path) -> io::Result<bool> {
+    let Some(path) = present(dir).filter(|path| path.exists()) else { return Ok(false) };
     let bytes = fs::read(&path)?;
-    let Some(end) = torn_at(&bytes)? else { return Ok(()) };
+    let Examined { torn_at, stalls } = examine(&bytes)?;
+    let Some(end) = torn_at else { return Ok(stalls) };
     tracing::warn!(file = %path.display(), end, "the end of a MANIFEST is torn, as a power failure leaves it: it is cut off");
     let file = File::options().write(true).open(&path)?;
     file.set_len(end as u64)?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(examine(bytes.get(..end).unwrap_or_default())?.stalls)
 }
 
-/// Where the torn end of a MANIFEST begins.
-fn torn_at(bytes: &[u8]) -> io::Result<Option<usize>> {
+/// From which byte on a MANIFEST cannot be read.
+pub(crate) fn first_gap(bytes: &[u8]) -> io::Result<Option<usize>> {
+    let mut reader = Reader::not_recycled(bytes);
+    while let Some(entry) = reader.next()? {
+        if let Entry::Gap(offset) = entry {
+            return Ok(usize::try_from(offset).ok());
+        }
+    }
+    Ok(None)
+}
+
+/// What is wrong with a MANIFEST.
+struct Examined {
+    /// Where its torn end begins.
+    torn_at: Option<usize>,
+    stalls: bool,
+}
+
+fn examine(bytes: &[u8]) -> io::Result<Examined> {
     let mut reader = Reader::not_recycled(bytes);
     let mut gap = None;
     while let Some(entry) = reader.next()? {
@@ -59,5 +75,5 @@ fn torn_at(bytes: &[u8]) -> io::Result<Option<usize>> {
         let parts = sectors.filter_map(|at| bytes.get(at.max(*gap)..(at + SECTOR_BYTES).min(bytes.len())));
         parts.into_iter().any(|part| part.iter().all(|byte| *byte == 0))
     });
-    Ok(torn)
+    Ok(Examined { torn_at: torn, stalls: reader.stalls() })
 }

@@ -14,6 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use annalist_core::{
@@ -21,7 +22,7 @@ use annalist_core::{
     NewEvent, Position, Query, Read, Snapshot, Snapshots, StoreError, StreamId, Tag, Version,
 };
 use annalist_store::{BackupOptions, Backups, KeyValue, KeyValueBatch, RestoreOptions, Store};
-use tests::faults::{BACKUPS, Id, Kind, RESTORED, Random, options, payload, whose};
+use tests::faults::{BACKUPS, Id, Kind, RESTORED, Random, options, payload, view_options, whose};
 use tokio::sync::Mutex;
 
 const TASKS: u64 = 4;
@@ -29,6 +30,10 @@ const AFTER_REOPENING: u64 = 25;
 /// What a seed is mixed with to say whether a life makes a backup, and restores one.
 const BACK_UP: u64 = 0xb;
 const RESTORE: u64 = 0xe;
+/// And whether there is room again on a disk that was full, once a view has noticed.
+const MAKE_ROOM: u64 = 0xf;
+/// How often a view is asked whether it goes on.
+const AGAIN: Duration = Duration::from_millis(50);
 
 fn say(line: &str) {
     // One write per line: a line that the parent reads whole was said before the end.
@@ -46,6 +51,8 @@ struct Driver {
     life: u64,
     next: AtomicU64,
     end: u64,
+    /// What is opened to make room on a full disk, if that is done.
+    room: Option<PathBuf>,
 }
 
 /// A task's own stream.
@@ -141,9 +148,24 @@ impl Driver {
         Snapshots::save(&self.store, &stream, snapshot).await.map_err(|error| stopped("a snapshot", &error))
     }
 
-    /// Rows and cursor in one batch, as views have them.
+    /// Brings the view up to date. One whose disk is full must go on by itself when there is room.
     async fn view(&self) -> Result<(), Stopped> {
         let view = self.view.lock().await;
+        loop {
+            let batch = self.what_is_new(&view).await?;
+            match (view.write(batch), &self.room) {
+                (Err(error), Some(room)) if error.to_string().contains("make room") => {
+                    say(&format!("without room: {error}"));
+                    let _ = std::fs::File::open(room);
+                    tokio::time::sleep(AGAIN).await;
+                }
+                (written, _) => return written.map_err(|error| stopped("a view", &error)),
+            }
+        }
+    }
+
+    /// Rows and cursor in one batch, as views have them.
+    async fn what_is_new(&self, view: &KeyValue) -> Result<KeyValueBatch, Stopped> {
         let before = view.get(b"cursor").map_err(|error| stopped("a view", &error))?;
         let cursor =
             before.as_deref().and_then(|bytes| bytes.as_array::<8>()).map_or(0, |bytes| u64::from_be_bytes(*bytes));
@@ -161,7 +183,7 @@ impl Driver {
         }
         batch.only_if(b"cursor".to_vec(), before);
         batch.put(b"cursor", &last.to_be_bytes());
-        view.write(batch).map_err(|error| stopped("a view", &error))
+        Ok(batch)
     }
 }
 
@@ -188,6 +210,13 @@ impl Life {
     /// Whether the seed has chosen this, as it does in a third of the lives.
     const fn does(&self, what: u64) -> bool {
         Random::new(self.seed ^ what).below(3) == 0
+    }
+
+    /// What is opened to make room on the disk, if that is what it lacks.
+    fn room(&self) -> Option<PathBuf> {
+        let plan = std::env::var("FAULTS_PLAN").unwrap_or_default();
+        let is_full = plan.contains("fault=enospc") || plan.contains("fault=short");
+        (is_full && self.does(MAKE_ROOM)).then(|| self.root.join("room-made"))
     }
 
     /// Makes a store of the last backup.
@@ -231,6 +260,7 @@ impl Life {
             life: self.number,
             next: AtomicU64::new(first),
             end,
+            room: self.room(),
         });
         let tasks: Vec<_> =
             (0..).zip(own).map(|(task, own)| tokio::spawn(Arc::clone(&driver).work(own, task))).collect();
@@ -249,7 +279,7 @@ impl Life {
     }
 
     async fn run(&self, numbers: u64) -> Result<(), Stopped> {
-        let view = KeyValue::open(self.root.join("view")).map_err(|error| {
+        let view = KeyValue::open_with(self.root.join("view"), &view_options()).map_err(|error| {
             say(&format!("failed to open: {error:?}"));
             Stopped
         })?;

@@ -1,7 +1,7 @@
 //! What the processes write: every event says which append it belongs to and is made from that alone, so that whoever finds it
 //! can say whether it is whole.
 
-use annalist_store::StoreOptions;
+use annalist_store::{KeyValueOptions, StoreOptions};
 
 use super::Random;
 
@@ -128,5 +128,13 @@ pub fn options(seed: u64) -> StoreOptions {
     options.memtable_bytes = random.of(&[64, 128, 256]) * 1024;
     options.recycle_wal_files = random.below(4) > 0;
     options.page_bytes = random.of(&[2048, 8192]);
+    options
+}
+
+/// The same for the view.
+#[must_use]
+pub fn view_options() -> KeyValueOptions {
+    let mut options = KeyValueOptions::default();
+    options.memtable_bytes = 64 * 1024;
     options
 }

@@ -125,7 +125,10 @@ impl Matrix {
         let (mut on, mut matching) = if random.below(2) == 0 { ("", "") } else { random.of(&AIMS) };
         if fault == Fault::Flip {
             // Not of a MANIFEST: what RocksDB alone misreads there is beyond the store.
-            (on, matching) = ("read", random.of(&[".sst", ".log", "log/0", "index/0", "view/0", "STORE"]));
+            (on, matching) = (
+                "read",
+                random.of(&[".sst", ".log", "log/0", "index/0", "view/0", "STORE", "backup.staging/*.sst", "backups/"]),
+            );
         } else if matches!(fault, Fault::Eio | Fault::Enospc) && random.below(8) == 0 {
             (on, matching) = ("open", "");
         }

@@ -10,7 +10,7 @@ mod plan;
 
 pub use audit::{Ledger, audit};
 pub use backups::{BACKUPS, RESTORED};
-pub use content::{Id, Kind, options, payload, whose};
+pub use content::{Id, Kind, options, payload, view_options, whose};
 pub use life::{Ended, Life, Surroundings};
 pub use matrix::{Matrix, Tally};
 pub use plan::{Fault, Plan, Random};

@@ -8,13 +8,13 @@
  *     at        the step at which it happens, counted from 1 over the calls that `on` and `match` choose
  *     on        the calls, separated by commas: create open write sync syncdir rename link unlink mkdir read; default:
  *               all but open and read, that is, whatever changes something
- *     match     a part of the path; default: any
+ *     match     a part of the path, or two with a star between them; default: any
  *     lasting   1: every such call from then on fails, too
  *     cut_after the power goes this many changes after the fault; 0, the default: it does not
  *     seed      whether just before or just behind the call, which sectors survive, which bit flips
  *   FAULTS_TRIGGER  nothing is counted before this file exists
  *
- * The power also goes when the file "power-cut" in the root is opened. */
+ * The power also goes when the file "power-cut" in the root is opened; when "room-made" is, nothing fails from then on. */
 #define _GNU_SOURCE
 #include "plan.h"
 
@@ -41,7 +41,7 @@ static const char *report, *trigger;
 static enum fault { NONE, KILL, CUT, EIO_, ENOSPC_, SHORT, FLIP } fault;
 static unsigned on = CHANGES;
 static uint64_t at, steps, seed, cut_after, since;
-static int lasting, happened, failing;
+static int lasting, happened, failing, over;
 
 static unsigned named(const char *name, size_t length) {
     for (unsigned call = 0; call < sizeof calls / sizeof *calls; call++)
@@ -120,6 +120,14 @@ void plan_end(void) {
 /* The path inside the root; "" for the root. */
 static const char *inside(const char *path) { return path[root_length - 1] ? path + root_length : ""; }
 
+/* Whether the path has the parts that are looked for. */
+static int matches(const char *path) {
+    char *star = strchr(match, '*');
+    if (!star) return strstr(path, match) != NULL;
+    const char *found = memmem(path, strlen(path), match, (size_t)(star - match));
+    return found && strstr(found + (star - match), star + 1) != NULL;
+}
+
 /* Counts a call, and says what is to become of it. The lock is held. */
 enum verdict plan_step(enum call call, const char *path) {
     if (fault == NONE && at == 0) {
@@ -131,9 +139,10 @@ enum verdict plan_step(enum call call, const char *path) {
         tell("fault cut %s %s at %llu\n", "later", inside(path), (unsigned long long)steps);
         disk_cut(seed);
     }
+    if (over) return PASS;
     int shortened = failing && call == WRITE;
     failing = failing && !shortened;
-    if (!shortened && (!(on & call) || (*match && !strstr(path + root_length - 1, match)))) return PASS;
+    if (!shortened && (!(on & call) || (*match && !matches(path + root_length - 1)))) return PASS;
     steps++;
     errno = fault == EIO_ ? EIO : ENOSPC;
     if (shortened || (happened && lasting)) return FAIL;
@@ -159,7 +168,8 @@ int plan_is_armed(void) { return root_length != 0; }
 int plan_spoils(void) { return root_length != 0 && fault == FLIP; }
 uint64_t plan_seed(void) { return seed; }
 
-void plan_cut_if_asked(const char *path) {
+void plan_obey(const char *path) {
+    if (strcmp(inside(path), "room-made") == 0) over = 1;
     if (strcmp(inside(path), "power-cut") != 0) return;
     tell("fault cut asked power-cut at %llu\n", (unsigned long long)steps);
     disk_cut(seed);

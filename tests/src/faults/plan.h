@@ -16,7 +16,7 @@ int plan_watches(const char *path);
 enum verdict plan_step(enum call call, const char *path);
 /* The process ends here, as the plan says. */
 void plan_end(void);
-/* The power goes, if this is the path that stands for it. */
-void plan_cut_if_asked(const char *path);
+/* The power goes, or the fault is over, if this is the path that stands for it. */
+void plan_obey(const char *path);
 
 #endif

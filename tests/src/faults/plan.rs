@@ -84,7 +84,7 @@ pub struct Plan {
     pub at: u64,
     /// The calls that are counted, separated by commas; empty: all that change something.
     pub on: &'static str,
-    /// A part of their paths; empty: any.
+    /// A part of their paths, or two with a star between them; empty: any.
     pub matching: &'static str,
     /// Whether it goes on failing.
     pub lasting: bool,

@@ -67,7 +67,7 @@ static int do_open(int folder, const char *path, int flags, mode_t mode) {
         return fd;
     }
     pthread_mutex_lock(&lock);
-    plan_cut_if_asked(full);
+    plan_obey(full);
     int exists = stat(full, &stat_of) == 0, writes = (flags & O_ACCMODE) != O_RDONLY, creates = (flags & O_CREAT) && !exists;
     int fd = -1;
     enum verdict verdict = creates || exists ? plan_step(creates ? CREATE : OPEN, full) : PASS;

@@ -8,7 +8,7 @@ mod scan;
 mod tx;
 mod view;
 
-use std::{fmt, ops::ControlFlow, sync::Arc};
+use std::{error::Error, fmt, ops::ControlFlow, sync::Arc};
 
 use annalist_core::{Cursor, Direction, Position, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,6 +19,7 @@ use super::{
     key_value::{Batch, KeyValueStore, Rows, behind_prefix, read_rows},
     model::{Kept, ModelError, ReadModel, Unfinished},
     parking::Parked,
+    table::RowError,
 };
 
 pub use scan::{Scan, ScanSource};
@@ -159,6 +160,20 @@ impl Embedded {
         Ok(())
     }
 
+    /// Why a transaction that began at this note was not committed. One that was overtaken has no use in waiting for the store.
+    fn not_committed(&self, began: Option<&[u8]>, error: StoreError) -> ModelError {
+        let now = self.key_value.get(&keys::instance(self.name, self.number));
+        match (&error, now) {
+            (StoreError::Unavailable { .. }, Ok(now)) if now.as_deref() != began => {
+                match (self.noted_cursor(began), self.noted_cursor(now.as_deref())) {
+                    (Ok(known), Ok(found)) => ModelError::Moved { known, found },
+                    (Err(error), _) | (_, Err(error)) => error.into(),
+                }
+            }
+            _ => error.into(),
+        }
+    }
+
     /// Calls `reading` with one consistent state of this instance, live or not.
     pub(super) fn view_now<T>(&self, reading: impl FnOnce(&View<'_>) -> T) -> Result<T, StoreError> {
         read_rows(&*self.key_value, |rows| Ok(reading(&View::new(rows, keys::rows(self.name, self.number)))))
@@ -199,7 +214,9 @@ impl ReadModel for Embedded {
     }
 
     async fn commit(tx: Tx, cursor: Cursor) -> Result<(), ModelError> {
-        Ok(blocking(move || Self::commit_now(tx, cursor)).await?)
+        let (model, began) = (tx.model.clone(), tx.began.clone());
+        blocking(move || Self::commit_now(tx, cursor).map_err(|error| model.not_committed(began.as_deref(), error)))
+            .await
     }
 
     async fn shadow(&self) -> Result<Self, ModelError> {
@@ -248,6 +265,10 @@ impl ReadModel for Embedded {
     async fn parked(&self, after: Option<(&str, Position)>, limit: usize) -> Result<Vec<Parked>, ModelError> {
         let (model, after) = (self.clone(), after.map(|(key, position)| (key.to_owned(), position)));
         Ok(blocking(move || model.parked_now(after, limit)).await?)
+    }
+
+    fn is_outage(error: &(dyn Error + 'static)) -> bool {
+        matches!(error.downcast_ref(), Some(RowError::Store(StoreError::Unavailable { .. })))
     }
 }
 

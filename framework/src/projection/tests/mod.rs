@@ -8,6 +8,7 @@ mod bank;
 mod disk;
 mod exactly_once;
 mod failures;
+mod full;
 mod given;
 mod keys;
 mod models;
