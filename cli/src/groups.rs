@@ -102,7 +102,8 @@ fn statuses(output: &mut Output, all: &[GroupStatus]) -> Result<(), Failure> {
         let [lag, open, parked, behind, members] = numbers.map(|number| number.to_string());
         [group.name.clone(), group.query.to_string(), members, lag, open, parked, behind]
     });
-    output.table(["group", "query", "members", "lag", "open", "parked", "behind"], rows)
+    output.table(["group", "query", "members", "lag", "open", "parked", "behind"], rows)?;
+    all.iter().filter_map(|group| group.problem.as_deref()).try_for_each(|problem| output.line(problem))
 }
 
 fn status(group: &GroupStatus) -> Value {
@@ -115,6 +116,7 @@ fn status(group: &GroupStatus) -> Value {
         "open": group.open,
         "parked": group.parked,
         "behind": group.behind,
+        "problem": group.problem,
     })
 }
 

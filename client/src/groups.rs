@@ -32,6 +32,9 @@ pub struct GroupStatus {
     pub parked: u64,
     /// How many events wait behind a parked one of their stream.
     pub behind: u64,
+    /// Why it hands out nothing, and what to do: after a restore it may have taken in what the log does not have. `None`: nothing
+    /// is wrong.
+    pub problem: Option<String>,
 }
 
 impl GroupStatus {
@@ -141,5 +144,6 @@ fn status(group: v1::Group) -> Result<GroupStatus, StoreError> {
         open: group.open,
         parked: group.parked,
         behind: group.behind,
+        problem: Some(group.problem).filter(|problem| !problem.is_empty()),
     })
 }

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod counter;
+#[path = "../../tests/shared/restoring.rs"]
+mod restoring;
 
 use std::{path::Path, time::Duration};
 
@@ -10,8 +12,8 @@ use annalist::{
     outbox::{MemoryPublisher, RelayState, Stopped},
     projection::ProjectionState,
 };
-use annalist_store::{BackupOptions, Backups, RestoreOptions, Store as Engine};
 use counter::{COUNTS, Count, Counter, Counts, outbox};
+use restoring::{back_up_closed, restore};
 
 async fn start(dir: &Path, publisher: &MemoryPublisher) -> App {
     App::open(Store::embedded(dir).unwrap()).projection(Counts).outbox(outbox(publisher)).start().await.unwrap()
@@ -29,22 +31,6 @@ async fn count(app: &App, times: u64) -> annalist::Cursor {
     last.unwrap()
 }
 
-/// Makes a backup of the store in `dir` while nothing runs.
-async fn back_up(dir: &Path, backups: &Path) {
-    let store = Engine::open(dir).unwrap();
-    store.backup(backups, BackupOptions::default(), |_| {}).await.unwrap();
-    store.close().await.unwrap();
-}
-
-/// Puts the restored log in the place of the one in `dir`, whose views stay.
-fn restore(backups: &Path, dir: &Path) {
-    let new = dir.with_file_name("new");
-    Backups::of(backups).restore(None, &new, RestoreOptions::default(), |_| {}).unwrap();
-    std::fs::rename(dir.join("views"), new.join("views")).unwrap();
-    std::fs::remove_dir_all(dir).unwrap();
-    std::fs::rename(new, dir).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_seen_no_more_than_was_restored_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -53,8 +39,8 @@ async fn who_has_seen_no_more_than_was_restored_goes_on() {
     let app = start(&dir, &publisher).await;
     let before = count(&app, 5).await;
     app.shutdown().await.unwrap();
-    back_up(&dir, &backups).await;
-    restore(&backups, &dir);
+    back_up_closed(&dir, &backups).await;
+    restore(&backups, &dir, None);
     for total in [8, 11] {
         let app = start(&dir, &publisher).await;
         let after = count(&app, 3).await;
@@ -74,11 +60,11 @@ async fn who_has_seen_what_is_lost_says_so_and_a_view_is_rebuilt() {
     let app = start(&dir, &publisher).await;
     count(&app, 5).await;
     app.shutdown().await.unwrap();
-    back_up(&dir, &backups).await;
+    back_up_closed(&dir, &backups).await;
     let app = start(&dir, &publisher).await;
     let lost = count(&app, 2).await;
     app.shutdown().await.unwrap();
-    restore(&backups, &dir);
+    restore(&backups, &dir, None);
 
     let app = start(&dir, &publisher).await;
     // More events than were lost, so that positions alone would not tell.

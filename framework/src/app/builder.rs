@@ -315,7 +315,10 @@ impl AppBuilder {
         let start = |outbox: Outbox| outbox.start(Arc::clone(&store.events), Arc::clone(&store.checkpoints));
         let relays = outboxes.into_iter().map(start).collect();
         // Last, when everything that their commands lead to is there.
-        let start = |inbox: Inbox| inbox.start(Arc::clone(&commands), Arc::clone(&env));
+        let start = |inbox: Inbox| {
+            let (log, notes) = (Arc::clone(&store.events), Arc::clone(&store.checkpoints));
+            inbox.start(Arc::clone(&commands), Arc::clone(&env), log, notes)
+        };
         let inboxes = inboxes.into_iter().map(start).collect();
         Ok(App::new(Parts { store, commands, grace, projections, sagas, relays, inboxes, description }))
     }

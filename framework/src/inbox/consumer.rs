@@ -19,13 +19,16 @@ pub struct Terms {
     pub in_flight_max: usize,
     /// After how long without an answer, or [`Answer::working`], a message is delivered again.
     pub ack_wait: Duration,
+    /// The number of a message from which on all are delivered again, those included that were acknowledged: what they had caused
+    /// was lost. `None`, or one that is not acknowledged: from the oldest on that is not.
+    pub from: Option<u64>,
 }
 
 impl Terms {
     /// Terms for an inbox of this name.
     #[must_use]
     pub const fn new(inbox: &'static str, in_flight_max: usize, ack_wait: Duration) -> Self {
-        Self { inbox, in_flight_max, ack_wait }
+        Self { inbox, in_flight_max, ack_wait, from: None }
     }
 }
 
@@ -39,8 +42,8 @@ pub trait Consumer: Send + 'static {
     fn name(&self) -> String;
 
     /// Connects if need be, makes what the broker needs for this name, and begins anew: everything that is not
-    /// acknowledged is delivered again from the oldest on, in the order of the stream, before anything newer. Answers
-    /// to what was delivered before are of no use then.
+    /// acknowledged is delivered again from the oldest on, in the order of the stream, before anything newer; and what
+    /// [`Terms::from`] asks for. Answers to what was delivered before are of no use then.
     ///
     /// # Errors
     /// [`ConsumeError`]; the inbox tries again later if it is not for a person to mend.
@@ -80,17 +83,21 @@ pub struct Delivered {
     pub deliveries: u32,
     /// How many messages wait at the broker behind it.
     pub behind: u64,
+    /// Its number in the broker's stream, which grows from message to message; `None` of one that is not in it, as a dead letter
+    /// that is replayed.
+    pub sequence: Option<u64>,
     /// By which it is answered.
     pub answer: Box<dyn Answer>,
 }
 
 impl fmt::Debug for Delivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { message, deliveries, behind, .. } = self;
+        let Self { message, deliveries, behind, sequence, .. } = self;
         f.debug_struct("Delivered")
             .field("message", message)
             .field("deliveries", deliveries)
             .field("behind", behind)
+            .field("sequence", sequence)
             .finish_non_exhaustive()
     }
 }

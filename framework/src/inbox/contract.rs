@@ -44,6 +44,7 @@ pub async fn all<C: Consumer>(
     what_is_given_back_comes_again(consumer(), &mut publisher).await;
     a_dead_letter_is_kept_once_and_replayed(consumer(), &mut publisher, dead_letters).await;
     a_dead_letter_is_discarded(consumer(), &mut publisher, dead_letters).await;
+    what_was_acknowledged_comes_again_if_that_is_asked_for(consumer, &mut publisher).await;
 }
 
 async fn publish(publisher: &mut impl Publisher, from: u64, to: u64) {
@@ -51,8 +52,14 @@ async fn publish(publisher: &mut impl Publisher, from: u64, to: u64) {
 }
 
 async fn connected(mut consumer: impl Consumer) -> impl Consumer {
-    consumer.connect(&Terms::new(INBOX, 100, PATIENCE)).await.expect("a broker that is there can be connected to");
+    connect(&mut consumer, None).await;
     consumer
+}
+
+async fn connect(consumer: &mut impl Consumer, from: Option<u64>) {
+    let mut terms = Terms::new(INBOX, 100, PATIENCE);
+    terms.from = from;
+    consumer.connect(&terms).await.expect("a broker that is there can be connected to");
 }
 
 async fn next(consumer: &mut impl Consumer) -> (Incoming, Delivered) {
@@ -173,4 +180,35 @@ async fn a_dead_letter_is_discarded(
     assert_eq!(dead_letters.discard(letter.number).await, Ok(false));
     assert_eq!(dead_letters.list(0, 10).await, Ok(Vec::new()));
     consumer.close().await;
+}
+
+async fn what_was_acknowledged_comes_again_if_that_is_asked_for<C: Consumer>(
+    consumer: impl Fn() -> C,
+    publisher: &mut impl Publisher,
+) {
+    let mut first = connected(consumer()).await;
+    publish(publisher, 14, 16).await;
+    let mut numbers = Vec::new();
+    for position in 14..=16 {
+        let (message, delivered) = next(&mut first).await;
+        assert_eq!(message.id, published(position).id());
+        numbers.push(delivered.sequence.expect("a message of the stream has a number"));
+        ack(&*delivered.answer).await;
+    }
+    assert!(numbers.is_sorted_by(|one, next| one < next), "numbers grow: {numbers:?}");
+    first.close().await;
+
+    let mut again = consumer();
+    connect(&mut again, numbers.get(1).copied()).await;
+    for position in 15..=16 {
+        ack(&*expect(&mut again, position).await).await;
+    }
+    again.close().await;
+
+    // What is not acknowledged comes whatever is asked for.
+    let mut beyond = consumer();
+    connect(&mut beyond, numbers.last().map(|last| last + 100)).await;
+    publish(publisher, 17, 17).await;
+    ack(&*expect(&mut beyond, 17).await).await;
+    beyond.close().await;
 }

@@ -14,6 +14,8 @@ use super::{
 pub(super) struct Held {
     /// Which one it was since the inbox connected, from 0.
     pub(super) number: u64,
+    /// Its number in the broker's stream.
+    pub(super) sequence: Option<u64>,
     pub(super) key: String,
     pub(super) message: Result<Arc<Incoming>, Malformed>,
     pub(super) answer: Box<dyn Answer>,
@@ -24,6 +26,8 @@ pub(super) struct Held {
 pub(super) struct Lanes {
     lanes: HashMap<String, Lane>,
     held: usize,
+    /// The greatest number of the broker's that was taken in.
+    seen: Option<u64>,
 }
 
 struct Lane {
@@ -37,6 +41,7 @@ impl Lanes {
     pub(super) fn push(&mut self, held: Held) -> Option<Arc<Held>> {
         let held = Arc::new(held);
         self.held += 1;
+        self.seen = self.seen.max(held.sequence);
         if let Some(lane) = self.lanes.get_mut(&held.key) {
             lane.waiting.push_back(held);
             return None;
@@ -61,6 +66,12 @@ impl Lanes {
     /// How many messages are held.
     pub(super) const fn held(&self) -> usize {
         self.held
+    }
+
+    /// The number of the broker's up to which everything is dealt with; `None` until something was taken in.
+    pub(super) fn through(&self) -> Option<u64> {
+        let oldest = self.iter().filter_map(|held| held.sequence).min();
+        oldest.map_or(self.seen, |oldest| Some(oldest.saturating_sub(1)))
     }
 
     /// All that are held, in no order.

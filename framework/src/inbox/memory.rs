@@ -136,7 +136,8 @@ impl MemoryConsumer {
         (entry.state, entry.deliveries) = (State::Delivered, entry.deliveries.saturating_add(1));
         let (message, deliveries) = (entry.message.clone(), entry.deliveries);
         let answer = Box::new(MemoryAnswer { shared: Arc::clone(&self.shared), index, session });
-        Ok(Ok(Delivered { message, deliveries, behind, answer }))
+        let sequence = u64::try_from(index + 1).ok();
+        Ok(Ok(Delivered { message, deliveries, behind, sequence, answer }))
     }
 }
 
@@ -208,8 +209,13 @@ impl Consumer for MemoryConsumer {
         (queue.inbox, queue.in_flight_max) = (terms.inbox, terms.in_flight_max);
         queue.session += 1;
         let (first, now) = (queue.first, Instant::now());
-        for entry in queue.entries.iter_mut().skip(first).filter(|entry| entry.state != State::Done) {
-            entry.state = State::Ready(now);
+        let from = terms.from.and_then(|from| usize::try_from(from.saturating_sub(1)).ok());
+        let from = from.unwrap_or(usize::MAX);
+        queue.first = first.min(from);
+        for (index, entry) in queue.entries.iter_mut().enumerate() {
+            if index >= from || entry.state != State::Done {
+                entry.state = State::Ready(now);
+            }
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ mod handlers;
 mod status;
 
 mod lanes;
+mod note;
 mod session;
 mod task;
 mod work;

@@ -2,18 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
+use annalist_core::Cursor;
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tracing::Instrument;
 
 use super::{
     consumer::{ConsumeError, Consumer, Delivered},
     lanes::{Held, Lanes},
-    limits::SIGNALS_PER_ACK_WAIT,
+    limits::{NOTE_INTERVAL, SIGNALS_PER_ACK_WAIT},
     message::Incoming,
+    note::Note,
     wiring::KeyOf,
     work::{Work, Worked, is_true},
 };
@@ -26,6 +28,12 @@ pub(super) struct Session {
     workers: JoinSet<(String, Worked)>,
     abandon: watch::Sender<bool>,
     arrived: u64,
+    /// The head of the log when the session began, and the name of what is consumed.
+    log: Cursor,
+    source: String,
+    /// What was noted last of how far the inbox has come, and since when that is out of date.
+    noted: Option<u64>,
+    unsaved_since: Option<Instant>,
 }
 
 /// How a session has ended.
@@ -37,9 +45,9 @@ pub(super) enum Ended {
 }
 
 impl Session {
-    pub(super) fn new(work: Arc<Work>, key: Arc<KeyOf>) -> Self {
-        let (abandon, _) = watch::channel(false);
-        Self { work, key, lanes: Lanes::default(), workers: JoinSet::new(), abandon, arrived: 0 }
+    pub(super) fn new(work: Arc<Work>, key: Arc<KeyOf>, log: Cursor, source: String) -> Self {
+        let (lanes, workers, (abandon, _)) = (Lanes::default(), JoinSet::new(), watch::channel(false));
+        Self { work, key, lanes, workers, abandon, arrived: 0, log, source, noted: None, unsaved_since: None }
     }
 
     /// Hands messages to handlers until it is told to stop or the broker is lost.
@@ -49,11 +57,16 @@ impl Session {
         let mut signal = interval((ack_wait / SIGNALS_PER_ACK_WAIT).max(Duration::from_millis(1)));
         signal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let note_due = self.unsaved_since.map(|since| since + NOTE_INTERVAL);
             let going_on = tokio::select! {
                 biased;
                 () = is_true(stop) => return Ended::Stopped,
                 Some(worked) = self.workers.join_next() => self.worked(worked),
                 _ = signal.tick() => self.signal().await,
+                () = sleep_until(note_due.unwrap_or_else(Instant::now)), if note_due.is_some() => {
+                    self.save_note().await;
+                    Ok(())
+                }
                 delivered = consumer.next(), if self.lanes.held() < in_flight_max => delivered.map(|delivered| {
                     self.take(delivered);
                 }),
@@ -62,11 +75,28 @@ impl Session {
                 return Ended::Lost(lost);
             }
             self.tell_held();
+            if self.unsaved_since.is_none() && self.lanes.through() != self.noted {
+                self.unsaved_since = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Notes how far the inbox has come: everything up to there is in the log. A note that is not saved only lets more come again
+    /// after a restore.
+    async fn save_note(&mut self) {
+        self.unsaved_since = None;
+        let through = self.lanes.through();
+        let Some(number) = through.filter(|_| through != self.noted) else { return };
+        self.noted = through;
+        if let Err(error) =
+            Note::new(self.log, self.source.clone(), number).save(&*self.work.notes, self.work.inbox).await
+        {
+            tracing::warn!(inbox = self.work.inbox, %error, "how far the inbox has come cannot be noted");
         }
     }
 
     fn take(&mut self, delivered: Delivered) {
-        let Delivered { message, deliveries, behind, answer } = delivered;
+        let Delivered { message, deliveries, behind, sequence, answer } = delivered;
         let number = self.arrived;
         self.arrived += 1;
         let message = message.map(Arc::new);
@@ -76,7 +106,7 @@ impl Session {
             tracing::debug!(inbox = self.work.inbox, deliveries, "a message was delivered again");
         }
         self.work.status.send_modify(|status| status.behind = behind);
-        if let Some(held) = self.lanes.push(Held { number, key, message, answer }) {
+        if let Some(held) = self.lanes.push(Held { number, sequence, key, message, answer }) {
             self.start(held);
         }
     }
@@ -136,6 +166,7 @@ impl Session {
             tracing::warn!(inbox = self.work.inbox, "messages are still being handled; they are delivered again");
             self.workers.shutdown().await;
         }
+        self.save_note().await;
         for held in self.lanes.into_order() {
             if !give_back || held.answer.nak(Duration::ZERO).await.is_err() {
                 break;

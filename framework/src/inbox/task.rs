@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use annalist_core::StoreError;
 use tokio::{sync::watch, time::sleep};
 
 use super::{
     consumer::{ConsumeError, Consumer, Terms},
+    note::{Begin, Note},
     session::{Ended, Session},
     status::{InboxState, InboxStatus, InboxStopped},
     wiring::KeyOf,
@@ -55,8 +57,15 @@ impl Task {
     }
 
     async fn session(&mut self, failures: &mut u32) -> Ended {
-        let options = &self.work.options;
-        let terms = Terms::new(self.work.inbox, options.in_flight_max.max(1), options.ack_wait);
+        let (inbox, source, options) = (self.work.inbox, self.consumer.name(), &self.work.options);
+        let unreadable =
+            |error: StoreError| ConsumeError::Unavailable { detail: format!("not without the store: {error}") };
+        let begin = match Begin::find(&*self.work.log, &*self.work.notes, inbox, &source).await {
+            Ok(begin) => begin,
+            Err(error) => return Ended::Lost(unreadable(error)),
+        };
+        let mut terms = Terms::new(inbox, options.in_flight_max.max(1), options.ack_wait);
+        terms.from = begin.from;
         let connected = tokio::select! {
             biased;
             () = is_true(&mut self.stop) => return Ended::Stopped,
@@ -65,13 +74,24 @@ impl Task {
         if let Err(error) = connected {
             return Ended::Lost(error);
         }
+        if let Some(from) = begin.from {
+            let note = Note::new(begin.log, source.clone(), from.saturating_sub(1));
+            if let Err(error) = note.save(&*self.work.notes, inbox).await {
+                return Ended::Lost(unreadable(error));
+            }
+            tracing::warn!(
+                from,
+                "the store was restored since this inbox worked last: what it acknowledged from message {from} on comes again, \
+                 and what the store has of it is recognised"
+            );
+        }
         *failures = 0;
         self.work.status.send_modify(|status| {
             status.state = InboxState::Connected;
             status.last_error = None;
         });
         tracing::info!("the inbox is connected");
-        let mut session = Session::new(Arc::clone(&self.work), Arc::clone(&self.key));
+        let mut session = Session::new(Arc::clone(&self.work), Arc::clone(&self.key), begin.log, source);
         let ended = session.run(&mut *self.consumer, &mut self.stop).await;
         session.end(matches!(ended, Ended::Stopped)).await;
         ended

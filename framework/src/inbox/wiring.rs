@@ -2,6 +2,7 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
+use annalist_core::{Checkpoints, EventStore};
 use tokio::sync::{Semaphore, watch};
 use tracing::Instrument;
 
@@ -152,7 +153,13 @@ impl Inbox {
     }
 
     /// Starts the inbox: a task. Returns at once; the broker need not be there.
-    pub(crate) fn start(self, commands: Arc<Commands>, env: Arc<dyn Env>) -> RunningInbox {
+    pub(crate) fn start(
+        self,
+        commands: Arc<Commands>,
+        env: Arc<dyn Env>,
+        log: Arc<dyn EventStore>,
+        notes: Arc<dyn Checkpoints>,
+    ) -> RunningInbox {
         let Self { name: inbox, consumer, handlers, key, options } = self;
         let source = consumer.name();
         let span = tracing::info_span!("annalist.inbox", inbox, consumer = source);
@@ -162,7 +169,7 @@ impl Inbox {
         let (status, watch) = watch::channel(InboxStatus::new(inbox, source));
         let (stop, stopped) = watch::channel(false);
         let turns = Semaphore::new(options.handlers_max.clamp(1, Semaphore::MAX_PERMITS));
-        let work = Arc::new(Work { inbox, handlers, commands, env, options, turns, status });
+        let work = Arc::new(Work { inbox, handlers, commands, env, options, turns, status, log, notes });
         tokio::spawn(Task { consumer, key, work, stop: stopped }.run().instrument(span));
         RunningInbox::new(watch, stop)
     }

@@ -2,6 +2,7 @@
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 
+use annalist_core::{Checkpoints, EventStore};
 use futures_util::FutureExt;
 use tokio::{
     sync::{Semaphore, watch},
@@ -30,6 +31,9 @@ pub(super) struct Work {
     pub(super) options: InboxOptions,
     pub(super) turns: Semaphore,
     pub(super) status: watch::Sender<InboxStatus>,
+    /// The log that has what the messages caused, and the notes beside it.
+    pub(super) log: Arc<dyn EventStore>,
+    pub(super) notes: Arc<dyn Checkpoints>,
 }
 
 /// What came of a message.

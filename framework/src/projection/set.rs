@@ -16,7 +16,7 @@ use super::{
     bound::Bound,
     control::{Entry, Inner},
     embedded::Embedded,
-    instance::{Instance, chain},
+    instance::{Instance, chain, located},
     key_value::KeyValueStore,
     model::{ModelError, Projection},
     options::{CONTROL_QUEUE, ProjectionOptions},
@@ -130,7 +130,7 @@ impl ProjectionSet {
         check_names(&registered)?;
         let (options, (stop, stopped)) = (Arc::new(options), watch::channel(false));
         let (mut entries, mut runners) = (Vec::new(), Vec::new());
-        let opening = registered.into_iter().map(|registered| registered.open(&views, &*env));
+        let opening = registered.into_iter().map(|registered| registered.open(&views, &*env, &*events));
         for opened in join_all(opening).await {
             let Opened { name, version, type_id, instance, published } = opened?;
             let (publish, published) = watch::channel(published);
@@ -198,14 +198,25 @@ struct Opened {
 }
 
 impl Registered {
-    async fn open(self, views: &Arc<dyn KeyValueStore>, env: &dyn Env) -> Result<Opened, StartError> {
+    async fn open(
+        self,
+        views: &Arc<dyn KeyValueStore>,
+        env: &dyn Env,
+        log: &dyn EventStore,
+    ) -> Result<Opened, StartError> {
         let Self { name, version, type_id, open } = self;
         let failed = |source| StartError::Model { name, source };
         let instance = open(Arc::clone(views)).await.map_err(failed)?;
         if instance.on_failure().keys_max.is_some() && !instance.can_park() {
             return Err(StartError::CannotPark { name });
         }
-        let seen = async { Ok((instance.cursor().await?, instance.is_live().await?)) };
+        let seen = async {
+            let (noted, readable) = (instance.cursor().await?, instance.is_live().await?);
+            // Who asks at once whether a cursor was reached must not be told that the view is of another log, if that log is only one
+            // that was restored since. If it is of another, or cannot be told, the runner says so.
+            let cursor = located(log, noted, instance.farthest().await?).await.unwrap_or(noted);
+            Ok((cursor, readable))
+        };
         let published = match seen.await {
             Ok((cursor, readable)) => Published::new(cursor, readable),
             Err(error @ ModelError::Unavailable(_)) => {

@@ -37,7 +37,7 @@ use crate::{
     command::{CommandSet, Commands},
     env::Env,
     metrics::SagaMetrics,
-    projection::{self, KeyValueStore, ProjectionSet, Projections, ViewError},
+    projection::{self, KeyValueStore, ProjectionSet, ProjectionState, Projections, ViewError},
     trace::Tracer,
 };
 
@@ -67,6 +67,15 @@ pub enum StartError {
         name: &'static str,
         /// Why.
         source: ViewError,
+    },
+    /// What it has open was read from events that the log does not have any more.
+    #[error(
+        "what the saga `{name}` has open was read from events that this log does not have since it was restored from a backup; \
+         delete the folder of the embedded views: they are replayed"
+    )]
+    ForeignRows {
+        /// The saga.
+        name: &'static str,
     },
     /// The store cannot be used.
     #[error("the saga `{name}` cannot be started: {why}")]
@@ -202,7 +211,12 @@ async fn prepare<S: Saga>(
 ) -> Result<Launch, StartError> {
     let name = S::NAME;
     let unusable = |error: StoreError| StartError::Store { name, why: error.to_string() };
-    let unreadable = |source| StartError::View { name, source };
+    let unreadable = |source| match source {
+        ViewError::ForeignCursor { .. } | ViewError::Stopped { state: ProjectionState::Foreign { .. }, .. } => {
+            StartError::ForeignRows { name }
+        }
+        source => StartError::View { name, source },
+    };
     let head = ground.events.head().await.map_err(unusable)?;
     let noted = ground.notes.load(&Note::name(name)).await.map_err(unusable)?;
     let noted = noted.map(|bytes| serde_json::from_slice::<Note>(&bytes)).transpose();

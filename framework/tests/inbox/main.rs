@@ -6,6 +6,10 @@ mod dead;
 mod effects;
 mod order;
 mod restart;
+mod restored;
+#[cfg(feature = "embedded")]
+#[path = "../../../tests/shared/restoring.rs"]
+mod restoring;
 
 use annalist::{
     App, Store,

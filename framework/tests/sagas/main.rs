@@ -6,12 +6,15 @@
 mod bank;
 mod cut;
 mod fulfilment;
+#[path = "../../../tests/shared/restoring.rs"]
+mod restoring;
 mod support;
 mod transfer;
 
 mod crashes;
 mod interleavings;
 mod kit;
+mod restored;
 mod running;
 mod simulated;
 mod workflows;

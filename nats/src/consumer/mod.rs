@@ -180,15 +180,17 @@ impl Source {
         durable::dead_stream(context, names, options).await?;
         let replayed = durable::replay_stream(context, names, options).await?;
         let main = durable::wanted(terms, &self.filters, self.deliver_policy);
-        let main = begin(durable::consumer(&stream, main).await?, terms).await?;
+        let main = begin(durable::consumer(&stream, main).await?, terms, terms.from).await?;
         let again = durable::wanted(terms, std::slice::from_ref(&names.replay_subject), DeliverPolicy::All);
-        let again = begin(durable::consumer(&replayed, again).await?, terms).await?;
+        let again = begin(durable::consumer(&replayed, again).await?, terms, None).await?;
         Ok((main, again))
     }
 }
 
-async fn begin(mut consumer: Pull, terms: &Terms) -> Result<pull::Stream, Trouble> {
-    consumer.reset(None).await.map_err(|error| {
+/// Delivers anew from the oldest message that is not acknowledged, or from one before it.
+async fn begin(mut consumer: Pull, terms: &Terms, from: Option<u64>) -> Result<pull::Stream, Trouble> {
+    let acknowledged = consumer.cached_info().ack_floor.stream_sequence;
+    consumer.reset(from.filter(|from| *from <= acknowledged)).await.map_err(|error| {
         Trouble::unavailable(format!("the consumer cannot be reset, which takes nats-server 2.14 or later: {error}"))
     })?;
     let pulled = consumer.stream().max_messages_per_batch(terms.in_flight_max).expires(PULL_EXPIRY);
@@ -215,6 +217,7 @@ impl Session {
         let info = message.info().map_err(Trouble::unavailable)?;
         let (deliveries, behind) = (u32::try_from(info.delivered).unwrap_or(u32::MAX), info.pending);
         let origin = Origin { stream: info.stream.to_owned(), sequence: info.stream_sequence };
+        let sequence = (origin.stream != self.names.replay_stream).then_some(origin.sequence);
         let (message, acker) = message.split();
         let (headers, data) = (message.headers.unwrap_or_default(), message.payload);
         let message = cloudevents::decode(&headers, &data);
@@ -228,7 +231,7 @@ impl Session {
             headers,
             data,
         });
-        Ok(Delivered { message, deliveries, behind, answer })
+        Ok(Delivered { message, deliveries, behind, sequence, answer })
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod state;
 
 use std::{collections::HashMap, sync::Arc};
 
-use annalist_core::{Cursor, EventStore as _, Query, StoreError};
+use annalist_core::{Cursor, EventStore as _, Query, StoreError, locate};
 use annalist_metrics::Metrics;
 use annalist_store::Store;
 use tokio::{
@@ -29,6 +29,12 @@ pub(crate) enum GroupError {
     /// The request is wrong.
     #[error("{0}")]
     Invalid(String),
+    /// It has taken in what the log does not have any more.
+    #[error(
+        "the group `{name}` has taken in events up to {read}, which this log, whose head is {head}, does not have since it was \
+         restored from a backup; it hands out nothing: remove it (`annalist groups remove`), and its next member makes it anew"
+    )]
+    Foreign { name: String, read: Cursor, head: Cursor },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -88,7 +94,7 @@ impl Groups {
         let kept = match note::load(&self.store, name).await? {
             Some(kept) => {
                 agreed(&kept.terms)?;
-                kept
+                self.located(name, kept).await?
             }
             None => self.make(name, wanted).await?,
         };
@@ -101,6 +107,17 @@ impl Groups {
         Ok(found)
     }
 
+    /// A group that was kept, in the log as it is now: that may have been restored since.
+    async fn located(&self, name: &str, kept: Kept) -> Result<Kept, GroupError> {
+        match locate(&self.store, kept.read).await {
+            Ok(read) => Ok(Kept { read, ..kept }),
+            Err(StoreError::ForeignCursor { cursor: read, head }) => {
+                Err(GroupError::Foreign { name: name.to_owned(), read, head })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn make(&self, name: &str, wanted: Option<Wanted>) -> Result<Kept, GroupError> {
         let Some(Wanted { terms, after }) = wanted else {
             return Err(GroupError::Invalid(format!(
@@ -111,11 +128,7 @@ impl Groups {
         if names.len() >= GROUPS_MAX {
             return Err(GroupError::Invalid(format!("there are {GROUPS_MAX} groups; remove one first")));
         }
-        let head = self.store.head().await?;
-        if !after.fits(&head) {
-            return Err(StoreError::ForeignCursor { cursor: after, head }.into());
-        }
-        let read = head.at(after.position);
+        let read = locate(&self.store, after).await?;
         let kept = Kept { terms, read, unsettled: Vec::new() };
         note::save(&self.store, name, note::encode(&kept)?).await?;
         if !names.iter().any(|known| known == name) {
@@ -153,21 +166,30 @@ impl Groups {
 
     /// How one of them is.
     pub(crate) async fn status(&self, name: &str) -> Result<Status, GroupError> {
-        let orders = self.find(name, None).await?.orders;
-        ask(&orders, Order::Describe).await
+        match self.find(name, None).await {
+            Ok(found) => ask(&found.orders, Order::Describe).await,
+            Err(error @ GroupError::Foreign { .. }) => self.status_of_foreign(name, &error).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How one is that does not run, as it was kept.
+    async fn status_of_foreign(&self, name: &str, error: &GroupError) -> Result<Status, GroupError> {
+        let gone = || GroupError::Invalid(format!("there is no group `{name}` any more"));
+        let Kept { terms, read, unsettled } = note::load(&self.store, name).await?.ok_or_else(gone)?;
+        let open = unsettled.iter().filter(|event| event.parked.is_none()).count();
+        let (head, problem) = (self.store.head().await?, Some(error.to_string()));
+        Ok(Status { name: name.to_owned(), terms, read, head, members: 0, open, parked: Vec::new(), problem })
     }
 
     /// Ends a group that has no members, and forgets it. With members it would begin anew at once, since they join again.
     pub(crate) async fn remove(&self, name: &str) -> Result<(), GroupError> {
-        let orders = self.find(name, None).await?.orders;
-        let members = ask(&orders, Order::Describe).await?.members;
-        if members > 0 {
-            let why = format!("the group `{name}` has members ({members}), which would make it anew; end them first");
-            return Err(GroupError::Invalid(why));
+        match self.find(name, None).await {
+            Ok(found) => Self::end(name, &found.orders).await?,
+            // It does not run, and has no members.
+            Err(GroupError::Foreign { .. }) => {}
+            Err(error) => return Err(error),
         }
-        _ = orders.send(Order::End).await;
-        // Until it has ended it may still keep what it knows.
-        orders.closed().await;
         let mut running = self.running.lock().await;
         if running.groups.get(name).is_some_and(|found| !found.orders.is_closed()) {
             return Err(GroupError::Invalid(format!("a member of `{name}` came at the same moment; ask again")));
@@ -177,6 +199,18 @@ impl Groups {
         let names = note::names(&self.store).await?;
         let names: Vec<String> = names.into_iter().filter(|known| known != name).collect();
         Ok(note::save_names(&self.store, &names).await?)
+    }
+
+    async fn end(name: &str, orders: &mpsc::Sender<Order>) -> Result<(), GroupError> {
+        let members = ask(orders, Order::Describe).await?.members;
+        if members > 0 {
+            let why = format!("the group `{name}` has members ({members}), which would make it anew; end them first");
+            return Err(GroupError::Invalid(why));
+        }
+        _ = orders.send(Order::End).await;
+        // Until it has ended it may still keep what it knows.
+        orders.closed().await;
+        Ok(())
     }
 
     /// Waits until all have ended, which they do with the server.

@@ -40,6 +40,8 @@ pub(crate) struct Status {
     pub(crate) members: usize,
     pub(crate) open: usize,
     pub(crate) parked: Vec<Parked>,
+    /// Why it hands out nothing, if that is so.
+    pub(crate) problem: Option<String>,
 }
 
 /// What a group can be told.
@@ -228,6 +230,7 @@ impl Run {
                     members: self.members.len(),
                     open: self.group.open(),
                     parked: self.group.parked().collect(),
+                    problem: None,
                 });
             }
             Order::Replay { position, done } => self.settle_parked(position, done, Group::replay).await?,

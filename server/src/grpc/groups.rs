@@ -31,6 +31,7 @@ type Joined = Pin<Box<dyn Stream<Item = Result<v1::JoinResponse, Status>> + Send
 fn failed(error: GroupError) -> Status {
     match error {
         GroupError::Invalid(why) => invalid(Invalid::Other { why }),
+        error @ GroupError::Foreign { .. } => invalid(Invalid::Other { why: error.to_string() }),
         GroupError::Store(error) => unread(&error),
     }
 }
@@ -126,7 +127,7 @@ fn terms(terms: v1::GroupTerms) -> Result<Terms, Invalid> {
 }
 
 fn described(status: run::Status) -> v1::Group {
-    let run::Status { name, terms, read, head, members, open, parked } = status;
+    let run::Status { name, terms, read, head, members, open, parked, problem } = status;
     let Terms { query, attempts_max, answer_within } = terms;
     let answer_within_ms = u32::try_from(answer_within.as_millis()).unwrap_or(u32::MAX);
     v1::Group {
@@ -138,6 +139,7 @@ fn described(status: run::Status) -> v1::Group {
         open: open as u64,
         parked: parked.len() as u64,
         behind: parked.iter().map(|parked| parked.behind as u64).sum(),
+        problem: problem.unwrap_or_default(),
     }
 }
 
