@@ -141,6 +141,9 @@ impl Opened {
     pub(crate) async fn import(&self, events: &[PastEvent]) -> Result<Imported, ImportError> {
         match self {
             Self::Folder(store) => store.import(events).await,
+            Self::Followed(store) => {
+                Err(ImportError::Append(AppendError::ReadOnly))
+            }
             Self::Server(server) => server.import(events).await,
         }
     }
