@@ -6,7 +6,7 @@ use std::{
 };
 
 use annalist_client::RemoteStore;
-use annalist_core::{EventStore, ImportError, Imported, PastEvent, StoreError, StreamId, Version};
+use annalist_core::{AppendError, EventStore, ImportError, Imported, PastEvent, StoreError, StreamId, Version};
 use annalist_store::{FollowOptions, Follower, OpenError, Store, StoreOptions};
 use clap::{
     Args,
@@ -141,8 +141,8 @@ impl Opened {
     pub(crate) async fn import(&self, events: &[PastEvent]) -> Result<Imported, ImportError> {
         match self {
             Self::Folder(store) => store.import(events).await,
-            Self::Followed(store) => {
-                Err(ImportError::Append(AppendError::ReadOnly))
+            Self::Followed(_) => {
+                Err(AppendError::ReadOnly { why: "another process has the store open; import there".to_owned() }.into())
             }
             Self::Server(server) => server.import(events).await,
         }
