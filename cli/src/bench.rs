@@ -23,6 +23,9 @@ use crate::{
 /// The category of the streams that are written.
 const CATEGORY: &str = "annalist_bench";
 
+/// The longest latency that is told apart: a minute.
+const LATENCY_MICROS_MAX: u64 = 60_000_000;
+
 /// Measures appends: of a server, or of the disk of a folder, in a new store that is removed afterwards
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -54,7 +57,7 @@ struct Written {
 
 impl Written {
     fn nothing() -> Result<Self, Failure> {
-        let micros = Histogram::new(3).map_err(|error| Failure::Other(error.to_string()))?;
+        let micros = Histogram::new_with_max(LATENCY_MICROS_MAX, 3).map_err(|error| Failure::Other(error.to_string()))?;
         Ok(Self { appends: 0, micros })
     }
 }
