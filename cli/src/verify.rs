@@ -1,7 +1,5 @@
 //! `annalist verify`: whether anything is damaged.
 
-mod closed;
-
 use std::ops::ControlFlow;
 
 use annalist_core::{Part, Position, Verified};
@@ -25,10 +23,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Done, Failure> {
-    let store = match (arguments.place.open_to_read().await, arguments.place.folder()) {
-        (Err(Failure::Open(error)), Some(dir)) => return closed::examine(dir, error, output).await,
-        (opened, _) => opened?,
-    };
+    let store = arguments.place.open_to_read().await?;
     let bar = Output::bar("verifying");
     let after = Position::new(arguments.after);
     let told = |progress| {

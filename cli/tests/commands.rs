@@ -200,27 +200,6 @@ async fn damaged_files_are_found_with_their_position_and_the_rest_is_read() {
 }
 
 #[tokio::test]
-async fn of_a_store_that_does_not_open_it_is_said_what_is_damaged_and_what_can_be_read() {
-    let (_folder, dir, store) = filled().await;
-    store.close().await.expect("it closes");
-    fs::write(dir.join("STORE"), "nonsense").expect("it can be written");
-    let verified = annalist(&["verify", "--json"], &dir);
-    assert_eq!(code(&verified), 5, "{verified:?}");
-    let report: Value = serde_json::from_slice(&verified.stdout).expect("a report");
-    assert_eq!((&report["sound"], &report["opens"]), (&false.into(), &false.into()));
-    assert!(report["why"].as_str().is_some_and(|why| why.contains("STORE has no checksum line")), "{report}");
-    assert_eq!(report["findings"].as_array().map(Vec::len), Some(1));
-    assert_eq!(report["findings"][0]["file"], "STORE");
-    assert_eq!(report["readable"], serde_json::json!([[1, 300]]));
-    let verified = annalist(&["verify"], &dir);
-    let said = String::from_utf8_lossy(&verified.stdout);
-    assert!(said.starts_with("it does not open: ") && said.contains("whole: 1 to 300\n"), "{said}");
-    // What never was one is no damage.
-    fs::remove_dir_all(dir.join("log")).expect("it can be removed");
-    assert_eq!(code(&annalist(&["verify"], &dir)), 3);
-}
-
-#[tokio::test]
 async fn a_damaged_index_is_found_and_rebuilt() {
     let (_folder, dir, store) = filled().await;
     store.close().await.expect("it closes");

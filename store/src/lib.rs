@@ -50,7 +50,6 @@ mod store;
 
 mod backup;
 mod care;
-mod examine;
 mod follower;
 mod import;
 
@@ -60,7 +59,6 @@ pub use annalist_core::{Backup, DamagedFile, Finding, ImportError, Imported, Par
 pub use annalist_metrics::{Health, Metrics};
 pub use backup::{BackupError, BackupOptions, Backups, RestoreOptions, RestoreStep, Restored};
 pub use error::OpenError;
-pub use examine::{Examined, FileFinding};
 pub use follower::{FollowOptions, Follower};
 pub use key_value::{KeyValue, KeyValueBatch, KeyValueOptions, KeyValueSnapshot, VisitRow};
 pub use metrics::METRICS;

@@ -28,8 +28,6 @@ pub(crate) struct LogDb {
     /// Whether to put what is in memory into tables at the end, so that the next opening has nothing to recover. Not behind
     /// a failed write: what became of it is for recovery to find out.
     tidy: AtomicBool,
-    /// Whether the checksums of blocks are verified too when all pages are shown; those of the pages always are.
-    verifies_blocks: bool,
 }
 
 /// How single pages are read.
@@ -59,13 +57,7 @@ impl LogDb {
     }
 
     pub(super) fn new(db: DB, settings: &StoreOptions, tidy: bool) -> Self {
-        Self {
-            db,
-            durability: settings.durability,
-            scattered: Scattered::new(),
-            tidy: AtomicBool::new(tidy),
-            verifies_blocks: false,
-        }
+        Self { db, durability: settings.durability, scattered: Scattered::new(), tidy: AtomicBool::new(tidy) }
     }
 
     /// Opens what is there to read only: recovers as [`Self::open`] does, but in memory, and changes nothing.
@@ -73,18 +65,6 @@ impl LogDb {
         let (database, families) = (options::log_database(settings, false), families(settings, false));
         let db = DB::open_cf_descriptors_read_only(&database, dir, families, false)?;
         Ok(Self::new(db, settings, false))
-    }
-
-    /// Opens what is there to read only, whatever is wrong with it: what cannot be read is said where it is met. A part of the
-    /// write-ahead log may be missing.
-    pub(crate) fn open_anyway(dir: &Path, settings: &StoreOptions) -> Result<Self, rocksdb::Error> {
-        let mut database = options::log_database(settings, false);
-        database.set_paranoid_checks(false);
-        database.set_track_and_verify_wals_in_manifest(false);
-        let db = DB::open_cf_descriptors_read_only(&database, dir, families(settings, true), false)?;
-        let mut log = Self::new(db, settings, false);
-        log.verifies_blocks = true;
-        Ok(log)
     }
 
     pub(super) fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
@@ -196,9 +176,7 @@ impl LogDb {
                 return;
             }
         };
-        let mut reading = options::page();
-        reading.set_verify_checksums(self.verifies_blocks);
-        let mut iterator = self.db.raw_iterator_cf_opt(family, reading);
+        let mut iterator = self.db.raw_iterator_cf_opt(family, options::page());
         let mut at = from;
         iterator.seek_for_prev(from.get().to_be_bytes());
         if !iterator.valid() && iterator.status().is_ok() {
@@ -231,17 +209,6 @@ impl LogDb {
             Some(Position::new(u64::from_be_bytes(*key)))
         });
         starts.filter(|start| *start > position).min()
-    }
-
-    /// The name of the table that has the page under this key, or has lost it.
-    pub(crate) fn table_with(&self, position: Position) -> Option<String> {
-        let files = self.db.live_files().ok()?;
-        let key = position.get().to_be_bytes();
-        let has = |start: Option<&[u8]>, end: Option<&[u8]>| {
-            start.is_some_and(|start| *start <= key[..]) && end.is_some_and(|end| *end >= key[..])
-        };
-        let tables = files.into_iter().filter(|file| file.column_family_name == PAGES);
-        tables.into_iter().find(|file| has(file.start_key.as_deref(), file.end_key.as_deref())).map(|file| file.name)
     }
 
     /// The page that holds the event at `position`.

@@ -26,7 +26,7 @@ use self::{
     reader::{Entry, Reader},
 };
 
-pub(crate) use manifest::{first_gap, manifest_stalls, mend_manifest};
+pub(crate) use manifest::{manifest_stalls, mend_manifest};
 pub(crate) use tail::{Tail, Taken};
 
 /// Bytes read from a file at once.
