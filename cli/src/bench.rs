@@ -57,7 +57,8 @@ struct Written {
 
 impl Written {
     fn nothing() -> Result<Self, Failure> {
-        let micros = Histogram::new_with_max(LATENCY_MICROS_MAX, 3).map_err(|error| Failure::Other(error.to_string()))?;
+        let micros =
+            Histogram::new_with_max(LATENCY_MICROS_MAX, 3).map_err(|error| Failure::Other(error.to_string()))?;
         Ok(Self { appends: 0, micros })
     }
 }

@@ -57,9 +57,16 @@ pub fn current() -> Option<TraceContext> {
     trace_of(&Span::current())
 }
 
+/// The shortest `traceparent` that there is, of version 00 of the W3C standard.
+const TRACEPARENT_BYTES_MIN: usize = 55;
+
 /// The trace that somebody else says by these headers, as 32 hexadecimal digits; `None` if `traceparent` is none.
 #[must_use]
 pub fn trace_id(traceparent: &str) -> Option<String> {
+    // The propagator also takes numbers with fewer digits than the standard has.
+    if traceparent.len() < TRACEPARENT_BYTES_MIN {
+        return None;
+    }
     let headers = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
     let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
     let trace = context.span().span_context().trace_id();

@@ -92,7 +92,13 @@ async fn a_saga_whose_notes_are_ahead_of_its_log_refuses_to_start_and_does_nothi
     restore(&backups, &dir, Some(Position::new(3)));
     std::fs::remove_dir_all(dir.join("views")).unwrap();
     let head = || async {
-        let store = annalist_store::Store::open(&dir).unwrap();
+        // What did not start closes its store behind its refusal.
+        let store = loop {
+            match annalist_store::Store::open(&dir) {
+                Err(annalist_store::OpenError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+                opened => break opened.unwrap(),
+            }
+        };
         let head = annalist::EventStore::head(&store).await.unwrap();
         store.close().await.unwrap();
         head

@@ -41,17 +41,6 @@ pub(crate) fn mend_manifest(dir: &Path) -> io::Result<bool> {
     Ok(examine(bytes.get(..end).unwrap_or_default())?.stalls)
 }
 
-/// From which byte on a MANIFEST cannot be read.
-pub(crate) fn first_gap(bytes: &[u8]) -> io::Result<Option<usize>> {
-    let mut reader = Reader::not_recycled(bytes);
-    while let Some(entry) = reader.next()? {
-        if let Entry::Gap(offset) = entry {
-            return Ok(usize::try_from(offset).ok());
-        }
-    }
-    Ok(None)
-}
-
 /// What is wrong with a MANIFEST.
 struct Examined {
     /// Where its torn end begins.

@@ -13,9 +13,15 @@ use super::{Batch, Change, KeyValueStore, Rows, VisitRow};
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// An ordered map in memory behind the port. Clones share the map; it is gone with the last of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct MemoryKeyValue {
     map: Arc<RwLock<Option<Map>>>,
+}
+
+impl Default for MemoryKeyValue {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl MemoryKeyValue {
