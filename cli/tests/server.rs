@@ -202,7 +202,9 @@ fn events_are_imported_with_their_versions_and_times() {
     }
     let events = |server: &Server| {
         let mut events = server.lines("read", &[]);
-        events.iter_mut().for_each(|event| event["source"] = Value::Null);
+        for event in &mut events {
+            event["source"] = Value::Null;
+        }
         events
     };
     assert_eq!(events(&to), events(&from), "ids, versions, times and all");

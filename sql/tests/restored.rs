@@ -68,7 +68,7 @@ async fn a_view_that_has_seen_what_was_lost_says_so_keeps_its_rows_and_is_rebuil
     let (store, world) = place.open();
     let projections = world.start(Entries::<D>::NEW, database.open::<Entries<D>>().await).await;
     // A backup under load: the service records and the view follows.
-    let (_, recorded) = tokio::join!(place.back_up(&store), async {
+    let ((), recorded) = tokio::join!(place.back_up(&store), async {
         world.record(1..=20).await;
         world.record(21..=40).await
     });

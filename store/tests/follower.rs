@@ -10,7 +10,7 @@ use annalist_core::{
 use annalist_store::{FollowOptions, Follower, OpenError, Store, StoreOptions};
 
 /// Far longer than anything here takes.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_mins(2);
 
 /// Small pieces, so that a short history fills memtables and chunks and uses its files again.
 fn small() -> StoreOptions {

@@ -19,7 +19,7 @@ use support::{Writer, ack, audit, everything};
 use tests::faults::{Fault, Plan, Shim};
 
 /// Far longer than anything here takes.
-const LONG: Duration = Duration::from_secs(240);
+const LONG: Duration = Duration::from_mins(4);
 
 fn environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)

@@ -263,7 +263,7 @@ async fn reads_go_on_where_they_broke_off(connections: u8) {
         (Read::all_backward(Position::MAX), reversed.clone()),
         (Read::stream(stream("large-1"), Version::ZERO), whole.clone()),
         (Read::stream_backward(stream("large-1"), Version::MAX), reversed),
-        (Read::query(Query::types(["counted"]), Position::new(5)).limit(1000), whole[5..1005].to_vec()),
+        (Read::query(Query::types(["counted"]), Position::new(5)).limit(1000), (6..=1005).collect()),
     ];
     let mut begun = Vec::new();
     for (read, expected) in expected {

@@ -96,7 +96,7 @@ async fn a_group_goes_on_behind_the_backup_and_a_client_that_has_seen_more_is_to
     let store = connect(&server);
     append(&store, 30).await;
     let mut shipping = member(&store, Cursor::START);
-    assert_eq!(take(&mut shipping, 30).await, Vec::from_iter(1..=30));
+    assert_eq!(take(&mut shipping, 30).await, (1..=30).collect::<Vec<_>>());
     settled(&store).await;
     assert!(server.terminate().success());
     let end = back_up_closed(&data, &backups).await;
@@ -105,7 +105,7 @@ async fn a_group_goes_on_behind_the_backup_and_a_client_that_has_seen_more_is_to
     server = start(&data, &listen);
     let subscription = store.subscribe(Query::all(), Cursor::START).await.expect("it begins");
     append(&store, 10).await;
-    assert_eq!(take(&mut shipping, 10).await, Vec::from_iter(31..=40));
+    assert_eq!(take(&mut shipping, 10).await, (31..=40).collect::<Vec<_>>());
     let mut behind = store.subscribe(Query::all(), Cursor::START).await.expect("it begins");
     while timeout(PATIENCE, behind.next()).await.expect("it goes on").expect("it goes on").cursor_position() < 40 {}
     // The member is at work, and has one that it has not settled, when the server dies.
@@ -124,7 +124,7 @@ async fn a_group_goes_on_behind_the_backup_and_a_client_that_has_seen_more_is_to
     // An answer about what is lost settles nothing else.
     held.ack().await;
     append(&store, 25).await;
-    assert_eq!(take(&mut shipping, 25).await, Vec::from_iter(31..=55), "each of the new ones once");
+    assert_eq!(take(&mut shipping, 25).await, (31..=55).collect::<Vec<_>>(), "each of the new ones once");
     settled(&store).await;
     // What the group noted since is good in the next life too.
     assert!(server.terminate().success());
@@ -167,7 +167,7 @@ async fn a_group_that_has_taken_in_what_was_lost_says_so_and_is_made_anew() {
 
     store.remove_group("shipping").await.expect("it can be removed");
     let mut anew = member(&store, head.at(Position::new(10)));
-    assert_eq!(take(&mut anew, 40).await, Vec::from_iter(11..=50));
+    assert_eq!(take(&mut anew, 40).await, (11..=50).collect::<Vec<_>>());
     settled(&store).await;
     assert_eq!(
         store.groups().await.expect("they can be told").iter().filter(|group| group.problem.is_some()).count(),

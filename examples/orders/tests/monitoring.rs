@@ -147,8 +147,9 @@ impl Exported {
         let (_, of_server) = text.split_once("\n## The server\n").unwrap();
         let rows = of_server.lines().filter(|line| line.starts_with("| `"));
         self.0.extend(rows.map(|row| {
-            let cells: Vec<_> = row.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`']).to_owned()).collect();
-            (cells[0].clone(), [cells[2].clone()].into())
+            let mut cells = row.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`']).to_owned());
+            let (name, labels) = (cells.next(), cells.nth(1));
+            (name.unwrap(), labels.into_iter().collect())
         }));
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Held {
 /// All messages that are held. A key is there while one of its messages is worked on.
 #[derive(Default)]
 pub(super) struct Lanes {
-    lanes: HashMap<String, Lane>,
+    by_key: HashMap<String, Lane>,
     held: usize,
     /// The greatest number of the broker's that was taken in.
     seen: Option<u64>,
@@ -42,24 +42,24 @@ impl Lanes {
         let held = Arc::new(held);
         self.held += 1;
         self.seen = self.seen.max(held.sequence);
-        if let Some(lane) = self.lanes.get_mut(&held.key) {
+        if let Some(lane) = self.by_key.get_mut(&held.key) {
             lane.waiting.push_back(held);
             return None;
         }
         let lane = Lane { first: Arc::clone(&held), waiting: VecDeque::new() };
-        self.lanes.insert(held.key.clone(), lane);
+        self.by_key.insert(held.key.clone(), lane);
         Some(held)
     }
 
     /// The message of the key that was worked on is dealt with; gives the next of the key.
     pub(super) fn done(&mut self, key: &str) -> Option<Arc<Held>> {
-        let lane = self.lanes.get_mut(key)?;
+        let lane = self.by_key.get_mut(key)?;
         self.held -= 1;
         if let Some(next) = lane.waiting.pop_front() {
             lane.first = Arc::clone(&next);
             return Some(next);
         }
-        self.lanes.remove(key);
+        self.by_key.remove(key);
         None
     }
 
@@ -76,7 +76,7 @@ impl Lanes {
 
     /// All that are held, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Held>> {
-        self.lanes.values().flat_map(|lane| std::iter::once(&lane.first).chain(&lane.waiting))
+        self.by_key.values().flat_map(|lane| std::iter::once(&lane.first).chain(&lane.waiting))
     }
 
     /// All that are held, in the order in which they came.

@@ -30,6 +30,7 @@ pub(crate) struct Opened {
     pub(crate) start: Start,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands for one that can fail")]
 pub(crate) fn open(_: &Path, options: StoreOptions) -> Result<Opened, OpenError> {
     let disk = DISK.take().expect("a disk was named");
     let identity = StoreFile { id: StoreId::new(Uuid::from_u128(1)), epoch: Epoch::FIRST, left: Vec::new() };
