@@ -251,8 +251,19 @@ impl AppBuilder {
     /// be called within a Tokio runtime.
     ///
     /// # Errors
-    /// [`StartError`]: nothing was started.
+    /// [`StartError`]: nothing runs, and the store is closed as by [`App::shutdown`], so that its folder can be opened again.
     pub async fn start(self) -> Result<App, StartError> {
+        let store = self.store.clone();
+        let started = self.start_parts().await;
+        if started.is_err()
+            && let Err(error) = store.close().await
+        {
+            tracing::warn!(%error, "the store of an app that did not start could not be closed as it should");
+        }
+        started
+    }
+
+    async fn start_parts(self) -> Result<App, StartError> {
         let Self {
             store,
             env,
@@ -311,7 +322,13 @@ impl AppBuilder {
         let set = Arc::new(command_set);
         let ground =
             Ground { events, notes, views, env: Arc::clone(&env), tracer, set, commands: Arc::clone(&commands) };
-        let sagas = sagas.start(ground).await?;
+        let sagas = match sagas.start(ground).await {
+            Ok(sagas) => sagas,
+            Err(error) => {
+                projections.shutdown().await;
+                return Err(error.into());
+            }
+        };
         let start = |outbox: Outbox| outbox.start(Arc::clone(&store.events), Arc::clone(&store.checkpoints));
         let relays = outboxes.into_iter().map(start).collect();
         // Last, when everything that their commands lead to is there.

@@ -169,7 +169,10 @@ impl ProjectionSet {
         let projections = Projections::new(Inner { events, views, options, entries, tasks: Mutex::new(tasks), stop });
         for control in projections.all() {
             let name = control.name();
-            control.start().await.map_err(|source| StartError::Model { name, source })?;
+            if let Err(source) = control.start().await {
+                projections.shutdown().await;
+                return Err(StartError::Model { name, source });
+            }
         }
         Ok(projections)
     }

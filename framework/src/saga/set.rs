@@ -194,7 +194,13 @@ impl SagaSet {
         let mut launches = Vec::new();
         if let Some(rows) = &rows {
             for Registered { options, prepare, .. } in self.registered {
-                launches.push(prepare(&ground, rows, options).await?);
+                match prepare(&ground, rows, options).await {
+                    Ok(launch) => launches.push(launch),
+                    Err(error) => {
+                        rows.shutdown().await;
+                        return Err(error);
+                    }
+                }
             }
         }
         let mut tasks = JoinSet::new();
