@@ -29,6 +29,7 @@ impl std::fmt::Display for Runs {
     }
 }
 
-fn environment<T: std::str::FromStr>(name: &str) -> Option<T> {
+/// What a variable says, if it says something that can be.
+pub(crate) fn environment<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }

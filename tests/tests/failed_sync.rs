@@ -1,41 +1,24 @@
 //! A sync that fails: the append's outcome is unknown, the store takes no more, goes on being read, and is clean after
 //! reopening. The failure comes from outside, from a library that is loaded before the C library.
 
-mod support;
-
-use std::{collections::HashMap, fs};
+use std::{fs, process::Command};
 
 use annalist_core::{Append, EventId, EventStore as _, EventType, Expected, Fingerprint, Key, NewEvent, StreamId};
 use annalist_store::Store;
-use support::{Writer, ack, audit};
-use tests::faults::{Fault, Plan, Shim};
+use tests::writer::{Acks, Writer, audit};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_sync_poisons_the_store_until_it_is_reopened() {
     let temporary = tempfile::tempdir().expect("a temporary folder");
     let dir = temporary.path().join("store");
-    let trigger = temporary.path().join("fail");
-    let (mut command, journal) = (Writer::command(), temporary.path().join("journal"));
-    fs::create_dir(&journal).expect("a folder can be made");
-    let plan = Plan { fault: Fault::Eio, at: 1, on: "sync", matching: ".log", lasting: true, ..Plan::none(1) };
-    Shim::compile(temporary.path()).load(&mut command, &plan, &dir, &journal, &temporary.path().join("report"));
-    command.env("FAULTS_TRIGGER", &trigger);
-    let mut acks = HashMap::new();
-    let mut unknown = Vec::new();
-    let mut writer = Writer::start(&mut command, &dir, "s", &["until-unknown"]);
-    while acks.len() < 500 {
-        let line = writer.line().expect("the writer goes on");
-        let (key, first, last) = ack(&line).unwrap_or_else(|| panic!("{line}"));
-        acks.insert(key, (first, last));
-    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crash_writer"));
+    let (mut writer, trigger) = Writer::start_with_failing_sync(&mut command, temporary.path(), &dir);
+    let (mut acks, mut unknown) = (Acks::new(), Vec::new());
+    writer.wait(500, &mut acks);
     fs::write(&trigger, "").expect("the trigger can be written");
     let (mut refused, mut readable, mut health) = (0, None, None);
-    for line in writer.rest() {
+    for line in writer.rest(&mut acks) {
         match line.split_once(' ') {
-            Some(("ack", _)) => {
-                let (key, first, last) = ack(&line).expect("an ack");
-                acks.insert(key, (first, last));
-            }
             Some(("unknown", key)) => unknown.push(key.to_owned()),
             Some(("poisoned", _)) => {}
             Some(("refused", _)) => refused += 1,

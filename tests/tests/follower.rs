@@ -3,34 +3,22 @@
 
 #![expect(clippy::print_stdout, reason = "a failed run says how to repeat it")]
 
-mod support;
-
 use std::{
-    collections::HashMap,
     fs,
+    process::Command,
     sync::{Arc, Mutex},
-    thread,
     time::Duration,
 };
 
 use annalist_core::{Cursor, Delivery, EventStore as _, Position, Query, RecordedEvent, StoreError};
 use annalist_store::{FollowOptions, Follower, Store, StoreOptions};
-use support::{Writer, ack, audit, everything};
-use tests::faults::{Fault, Plan, Shim};
+use tests::writer::{Acks, Kills, Writer, audit, everything};
 
 /// Far longer than anything here takes.
 const LONG: Duration = Duration::from_mins(4);
 
-fn environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
-
-/// A small generator of pseudo-random numbers (xorshift64, Marsaglia 2003).
-fn next_random(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
+fn writer() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_crash_writer"))
 }
 
 fn follow(dir: &std::path::Path) -> Follower {
@@ -79,15 +67,14 @@ async fn wait_for(seen: &Seen, task: &tokio::task::JoinHandle<()>, count: usize)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_shown_survives_the_writer_and_what_was_acknowledged_is_shown() {
-    let seed = environment("ANNALIST_SEED", u64::from(std::process::id()) * 7919 + 1).max(1);
-    println!("replay with ANNALIST_SEED={seed}");
-    let (mut random, rounds) = (seed, environment("ANNALIST_CRASH_ROUNDS", 8));
+    let mut kills = Kills::of(8);
+    println!("replay with {kills}");
     let dir = tempfile::tempdir().expect("a temporary folder");
     let dir = dir.path().join("store");
-    let mut acks = HashMap::new();
+    let mut acks = Acks::new();
     let mut lasting: Option<(Follower, Seen, tokio::task::JoinHandle<()>)> = None;
-    for round in 0..rounds {
-        let mut writer = Writer::start(&mut Writer::command(), &dir, &format!("r{round}"), &[]);
+    for round in 0..kills.rounds {
+        let writer = Writer::start(&mut writer(), &dir, &format!("r{round}"), &[]);
         let young = follow(&dir);
         let (seen, consumer) = consume(&young);
         let lasts = lasting.get_or_insert_with(|| {
@@ -95,19 +82,7 @@ async fn what_is_shown_survives_the_writer_and_what_was_acknowledged_is_shown() 
             let (seen, consumer) = consume(&follower);
             (follower, seen, consumer)
         });
-        let wanted = next_random(&mut random) % 1500;
-        for _ in 0..wanted {
-            let line = writer.line().expect("the writer goes on until it is killed");
-            let (key, first, last) = ack(&line).unwrap_or_else(|| panic!("round {round}: {line}"));
-            acks.insert(key, (first, last));
-        }
-        thread::sleep(Duration::from_micros(next_random(&mut random) % 3000));
-        writer.child.kill().expect("the writer can be killed");
-        for line in writer.rest() {
-            if let Some((key, first, last)) = ack(&line) {
-                acks.insert(key, (first, last));
-            }
-        }
+        kills.kill(writer, 1500, &mut acks);
         // Nobody has it open.
         let acked = usize::try_from(acks.values().map(|(_, last)| *last).max().unwrap_or(0)).expect("few");
         wait_for(&seen, &consumer, acked).await;
@@ -147,26 +122,15 @@ async fn what_is_shown_survives_the_writer_and_what_was_acknowledged_is_shown() 
 async fn a_group_whose_sync_failed_is_not_shown() {
     let temporary = tempfile::tempdir().expect("a temporary folder");
     let dir = temporary.path().join("store");
-    let trigger = temporary.path().join("fail");
-    let (mut command, journal) = (Writer::command(), temporary.path().join("journal"));
-    fs::create_dir(&journal).expect("a folder can be made");
-    let plan = Plan { fault: Fault::Eio, at: 1, on: "sync", matching: ".log", lasting: true, ..Plan::none(1) };
-    Shim::compile(temporary.path()).load(&mut command, &plan, &dir, &journal, &temporary.path().join("report"));
-    command.env("FAULTS_TRIGGER", &trigger);
-    let mut writer = Writer::start(&mut command, &dir, "s", &["until-unknown"]);
+    let (mut writer, trigger) = Writer::start_with_failing_sync(&mut writer(), temporary.path(), &dir);
     let follower = follow(&dir);
     let (seen, consumer) = consume(&follower);
-    let mut last = 0;
-    for _ in 0..200 {
-        let line = writer.line().expect("the writer goes on");
-        last = last.max(ack(&line).unwrap_or_else(|| panic!("{line}")).2);
-    }
+    let mut acks = Acks::new();
+    writer.wait(200, &mut acks);
     fs::write(&trigger, "").expect("the trigger can be written");
-    let mut durable = None;
-    for line in writer.rest() {
-        last = last.max(ack(&line).map_or(0, |(_, _, last)| last));
-        durable = line.strip_prefix("readable ").and_then(|line| line.split(' ').next_back()?.parse().ok()).or(durable);
-    }
+    let rest = writer.rest(&mut acks);
+    let last = acks.values().map(|(_, last)| *last).max().expect("there are some");
+    let durable = rest.iter().find_map(|line| line.strip_prefix("readable ")?.split(' ').next_back()?.parse().ok());
     assert_eq!(durable, Some(last), "the writer shows what was acknowledged");
     wait_for(&seen, &consumer, usize::try_from(last).expect("few")).await;
     // The write itself is there for everybody to be read.
@@ -188,7 +152,7 @@ async fn files_that_are_used_again_are_followed() {
     options.memtable_bytes = 64 * 1024;
     options.index_chunk_events = 300;
     let options = serde_json::to_string(&options).expect("options are data");
-    let (mut first, step) = (1, environment("ANNALIST_FOLLOWED_EVENTS", 4000));
+    let (mut first, step) = (1, 4000);
     let mut lasting = None;
     for _ in 0..3 {
         let range = (first.to_string(), (first + step - 1).to_string());

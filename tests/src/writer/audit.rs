@@ -1,61 +1,16 @@
-//! A child process that writes, and the audit of what it left.
+//! What must hold of a store whose writer died, however it died.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
-};
+use std::collections::BTreeMap;
 
 use annalist_core::{EventStore, Key, Position, Read, RecordedEvent, StreamId, Version};
 
-/// What one child said: (key, first position, last position).
-pub(crate) type Ack = (String, u64, u64);
-
-/// A running child and its lines.
-pub(crate) struct Writer {
-    /// The process.
-    pub(crate) child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
-}
-
-impl Writer {
-    /// Starts `crash_writer` and waits until it has the store open.
-    pub(crate) fn start(command: &mut Command, dir: &Path, round: &str, more: &[&str]) -> Self {
-        let mut child =
-            command.arg(dir).arg(round).args(more).stdout(Stdio::piped()).spawn().expect("the writer starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
-        let first = lines.next().map(|line| line.expect("its output is text"));
-        assert_eq!(first.as_deref(), Some("open"), "the writer opens the store");
-        Self { child, lines }
-    }
-
-    /// The command of the writer, for [`Writer::start`].
-    pub(crate) fn command() -> Command {
-        Command::new(env!("CARGO_BIN_EXE_crash_writer"))
-    }
-
-    /// The next line, if the child says another.
-    pub(crate) fn line(&mut self) -> Option<String> {
-        self.lines.next().and_then(Result::ok)
-    }
-
-    /// Every whole line that is left once the child is gone.
-    pub(crate) fn rest(mut self) -> Vec<String> {
-        let _ = self.child.wait();
-        self.lines.map_while(Result::ok).collect()
-    }
-}
-
-/// Reads `ack` lines.
-pub(crate) fn ack(line: &str) -> Option<Ack> {
-    let mut words = line.strip_prefix("ack ")?.split(' ');
-    let ack = (words.next()?.to_owned(), words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    Some(ack)
-}
+use super::Acks;
 
 /// All events, in order.
-pub(crate) async fn everything(store: &impl EventStore) -> Vec<RecordedEvent> {
+///
+/// # Panics
+/// If the log cannot be read.
+pub async fn everything(store: &impl EventStore) -> Vec<RecordedEvent> {
     let mut read = store.read(Read::all(Position::ZERO)).await.expect("the log can be read");
     let mut events = Vec::new();
     loop {
@@ -75,7 +30,10 @@ fn key_of(event: &RecordedEvent) -> String {
 
 /// Checks everything that must hold after any crash: positions dense, versions contiguous, time in order, every
 /// acknowledged append there with its key remembered, each append whole, index and log of one mind. Returns the head.
-pub(crate) async fn audit(store: &impl EventStore, acks: &HashMap<String, (u64, u64)>) -> u64 {
+///
+/// # Panics
+/// If something does not hold.
+pub async fn audit(store: &impl EventStore, acks: &Acks) -> u64 {
     let events = everything(store).await;
     let head = store.head().await.expect("the head is known").position.get();
     assert_eq!(events.len() as u64, head, "the log holds every position up to its head");
