@@ -61,6 +61,13 @@ pub(crate) const BATCHES_AHEAD: usize = 3;
 /// Events in one batch of a read of a stream or by a query.
 pub(crate) const BATCH_LIST_EVENTS: usize = 512;
 
+/// Bytes of events in it (512 KiB), and those of one page that exceed them: a reader that nobody takes from holds no more. Events of up to
+/// a kilobyte make batches of the number above.
+pub(crate) const BATCH_LIST_BYTES: usize = 512 * 1024;
+
+/// Places that are looked up for a batch at least, however large its events are thought to be.
+pub(crate) const BATCH_LIST_EVENTS_MIN: usize = 16;
+
 /// Reads of single pages from the disk that one fetch has under way: a disk that answers one at a time in 70 µs answers
 /// thirty-two in little more.
 pub(crate) const FETCHES_TOGETHER: usize = 32;

@@ -13,7 +13,7 @@ use crate::{
     format::Damage,
     limits,
     metrics::Seen,
-    reader::{fetch_log, fetch_matching},
+    reader::{Weight, fetch_log, fetch_matching},
     rocks::ReadError,
     shared::{Shared, blocking},
 };
@@ -26,6 +26,7 @@ pub(crate) fn begin(shared: &Arc<Shared>, query: Query, after: Cursor) -> Result
         announcements: shared.announcements(),
         shared: Arc::downgrade(shared),
         seen: shared.metrics.subscribed(after.position),
+        weight: Weight::of(shared),
         query: (!query.is_all()).then(|| Arc::new(query)),
         after: after.position,
         at_edge: false,
@@ -42,6 +43,8 @@ struct Follow {
     query: Option<Arc<Query>>,
     /// Everything up to here was delivered or does not match.
     after: Position,
+    /// What events of the query weigh.
+    weight: Weight,
     /// Whether it was said that there is nothing behind what was delivered.
     at_edge: bool,
     /// When to say how far events were passed over, if some were since the edge.
@@ -56,7 +59,8 @@ impl Subscription for Follow {
             let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
             let watermark = *self.announcements.borrow_and_update();
             if self.after < watermark {
-                let (events, through) = fetch(&shared, self.query.as_ref(), self.after, watermark).await?;
+                let (query, after) = (self.query.as_ref(), self.after);
+                let (events, through) = fetch(&shared, query, after, watermark, &mut self.weight).await?;
                 self.after = through;
                 self.seen.store(through.get(), Ordering::Relaxed);
                 if !events.is_empty() {
@@ -107,6 +111,7 @@ async fn fetch(
     query: Option<&Arc<Query>>,
     after: Position,
     watermark: Position,
+    weight: &mut Weight,
 ) -> Result<(Vec<RecordedEvent>, Position), StoreError> {
     if let Some(pages) = shared.recent_pages(after, limits::BATCH_BYTES) {
         let through = pages.last().map_or(after, |page| page.last().min(watermark));
@@ -126,8 +131,7 @@ async fn fetch(
         return Ok((events, through));
     };
     let range = (after.next(), watermark);
-    let limit = limits::BATCH_LIST_EVENTS;
-    let (fetched, complete) = fetch_matching(shared, query, Direction::Forward, range, limit).await?;
+    let (fetched, complete) = fetch_matching(shared, query, Direction::Forward, range, u64::MAX, weight).await?;
     let events = fetched.or_failed()?;
     let last = events.last().map_or(after, |event| event.position);
     Ok((events, if complete { watermark } else { last }))

@@ -2,6 +2,7 @@
 
 mod log;
 mod places;
+mod plan;
 mod query;
 mod stream;
 
@@ -19,7 +20,8 @@ use crate::{
 
 use log::LogRead;
 pub(crate) use log::fetch_log;
-use places::page_of;
+pub(crate) use plan::Weight;
+use plan::page_of;
 use query::QueryRead;
 pub(crate) use query::fetch_matching;
 use stream::StreamRead;
@@ -29,18 +31,19 @@ pub(crate) fn begin(shared: &Arc<Shared>, read: Read) -> Result<Box<dyn Batches>
     let head = shared.cursor(shared.watermark());
     let Read { source, direction, limit, .. } = read;
     shared.metrics.reads(&source);
+    let weight = Weight::of(shared);
     let shared = Arc::downgrade(shared);
     match source {
         Source::All { bound } => Ok(Box::new(LogRead::new(shared, bound, direction, limit, head))),
         Source::Stream { stream, bound } => {
-            Ok(Box::new(StreamRead::new(shared, stream, bound, direction, limit, head)))
+            Ok(Box::new(StreamRead::new(shared, stream, bound, direction, limit, head, weight)))
         }
         Source::Query { query, bound } => {
             query.check()?;
             if query.is_all() {
                 return Ok(Box::new(LogRead::new(shared, bound, direction, limit, head)));
             }
-            Ok(Box::new(QueryRead::new(shared, query, bound, direction, limit, head)))
+            Ok(Box::new(QueryRead::new(shared, query, bound, direction, limit, head, weight)))
         }
         // A source that this version does not know; none exists so far.
         _ => Err(StoreError::Unavailable { why: "this store cannot read from such a source".to_owned() }),

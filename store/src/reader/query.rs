@@ -5,10 +5,12 @@ use std::sync::{Arc, Weak};
 use annalist_core::{Batches, Cursor, Direction, Position, Query, RecordedEvent, StoreError};
 use async_trait::async_trait;
 
-use super::places::{self, Fetched};
+use super::{
+    places::{self, Fetched},
+    plan::Weight,
+};
 use crate::{
     format::Place,
-    limits,
     rocks::{ReadError, Tier},
     search::{Scope, Search},
     shared::{Shared, look_up},
@@ -22,6 +24,7 @@ pub(super) struct QueryRead {
     direction: Direction,
     left: u64,
     head: Cursor,
+    weight: Weight,
 }
 
 impl QueryRead {
@@ -32,8 +35,9 @@ impl QueryRead {
         direction: Direction,
         limit: u64,
         head: Cursor,
+        weight: Weight,
     ) -> Self {
-        Self { shared, query: Arc::new(query), bound, direction, left: limit, head }
+        Self { shared, query: Arc::new(query), bound, direction, left: limit, head, weight }
     }
 }
 
@@ -53,8 +57,8 @@ impl Batches for QueryRead {
             Direction::Forward => (self.bound.next(), last),
             Direction::Backward => (first, last.min(self.bound.previous())),
         };
-        let limit = usize::try_from(self.left).unwrap_or(usize::MAX).min(limits::BATCH_LIST_EVENTS);
-        let (fetched, complete) = fetch_matching(&shared, &self.query, self.direction, range, limit).await?;
+        let (query, weight) = (&self.query, &mut self.weight);
+        let (fetched, complete) = fetch_matching(&shared, query, self.direction, range, self.left, weight).await?;
         let events = fetched.or_failed()?;
         self.left = if complete { 0 } else { self.left.saturating_sub(events.len() as u64) };
         if let Some(last) = events.last() {
@@ -64,19 +68,21 @@ impl Batches for QueryRead {
     }
 }
 
-/// The first events that match a query in a range of positions, in order of the direction, and whether these are all of them.
+/// The first events that match a query in a range of positions, in order of the direction, a batch of them and no more than so many, and
+/// whether these are all of them.
 /// The query is not one that matches everything.
 pub(crate) async fn fetch_matching(
     shared: &Arc<Shared>,
     query: &Arc<Query>,
     direction: Direction,
     range: (Position, Position),
-    limit: usize,
+    left: u64,
+    weight: &mut Weight,
 ) -> Result<(Fetched, bool), StoreError> {
-    let search = Arc::clone(query);
+    let (search, limit) = (Arc::clone(query), weight.batch_events(left));
     let places = look_up(shared, move |shared, tier| find(shared, &search, direction, range, limit, tier)).await?;
-    let fetched = places::fetch(shared, &places, |_, record| query.matches(record)).await;
-    let complete = places.len() < limit && fetched.failed.is_none();
+    let fetched = places::fetch(shared, &places, weight, |_, record| query.matches(record)).await;
+    let complete = places.len() < limit && fetched.events.len() == places.len();
     Ok((fetched, complete))
 }
 

@@ -5,10 +5,9 @@ use std::sync::Weak;
 use annalist_core::{Batches, Cursor, Direction, Position, RecordedEvent, StoreError, StreamId, Version};
 use async_trait::async_trait;
 
-use super::places;
+use super::{places, plan::Weight};
 use crate::{
     format::Place,
-    limits,
     rocks::{ReadError, Tier},
     shared::{Shared, look_up},
 };
@@ -21,6 +20,7 @@ pub(super) struct StreamRead {
     direction: Direction,
     left: u64,
     head: Cursor,
+    weight: Weight,
 }
 
 impl StreamRead {
@@ -31,8 +31,9 @@ impl StreamRead {
         direction: Direction,
         limit: u64,
         head: Cursor,
+        weight: Weight,
     ) -> Self {
-        Self { shared, stream, bound, direction, left: limit, head }
+        Self { shared, stream, bound, direction, left: limit, head, weight }
     }
 }
 
@@ -48,7 +49,7 @@ impl Batches for StreamRead {
         }
         let shared = self.shared.upgrade().ok_or(StoreError::Closed)?;
         let (stream, bound, direction, through) = (self.stream.clone(), self.bound, self.direction, self.head.position);
-        let limit = usize::try_from(self.left).unwrap_or(usize::MAX).min(limits::BATCH_LIST_EVENTS);
+        let limit = self.weight.batch_events(self.left);
         let find = move |shared: &Shared, tier| find(shared, stream.as_str(), direction, bound, (through, limit), tier);
         let found = look_up(&shared, find).await?;
         let places: Vec<Place> = found.iter().map(|(_, place)| *place).collect();
@@ -56,7 +57,7 @@ impl Batches for StreamRead {
             found.get(at).is_some_and(|(version, _)| record.version == *version)
                 && record.stream() == self.stream.as_str()
         };
-        let events = places::fetch(&shared, &places, is_right).await.or_failed()?;
+        let events = places::fetch(&shared, &places, &mut self.weight, is_right).await.or_failed()?;
         // Fewer than asked for: the stream as it was when the read began has no more.
         self.left = if places.len() < limit && events.len() == places.len() {
             0

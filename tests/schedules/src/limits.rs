@@ -27,6 +27,8 @@ pub(crate) const RECENT_BYTES_MAX: usize = 400;
 pub(crate) const BATCH_BYTES: usize = 256;
 pub(crate) const BATCHES_AHEAD: usize = 2;
 pub(crate) const BATCH_LIST_EVENTS: usize = 2;
+pub(crate) const BATCH_LIST_BYTES: usize = 256;
+pub(crate) const BATCH_LIST_EVENTS_MIN: usize = 1;
 pub(crate) const FETCHES_TOGETHER: usize = 2;
 pub(crate) const PAGES_AT_ONCE: usize = 2;
 
