@@ -12,7 +12,7 @@ use axum::{
 use tonic::Status;
 
 use crate::{
-    audit::{Audit, Entry},
+    audit::{Audit, Entry, ImportCounts},
     connections::Peer,
     http::{Problem, is_grpc},
     keys::KeyFile,
@@ -100,7 +100,15 @@ pub(crate) async fn guard(
         let (audit, who) = (Arc::clone(&access.audit), Arc::clone(&who));
         request.extensions_mut().insert(Denials(Arc::new(Denial { audit, who, what, from })));
     }
+    let hung_up = HungUp((needed == Role::Admin).then_some(|| tell(Some(&who.name), "hung-up", None)));
     let response = next.run(request).await;
+    hung_up.answered();
+    if let Some(pieces) = response.extensions().get::<ImportCounts>() {
+        let (what, from) = (format!("{method} {}", uri.path()), peer.address.to_string());
+        let entry = Entry { who: Some(&who.name), what: &what, from: &from, result: "done", why: None };
+        access.audit.tell_piece(entry, peer.address, *pieces);
+        return response;
+    }
     match came_of(&response) {
         Outcome::Denied => tell(Some(&who.name), "denied", Some(CONFINED)),
         Outcome::Done if needed == Role::Admin => tell(Some(&who.name), "done", None),
@@ -108,6 +116,23 @@ pub(crate) async fn guard(
         Outcome::Done | Outcome::Failed => {}
     }
     response
+}
+
+/// Tells of a request that is given up before it is answered, since its caller is gone: what it asked for may be done all the same.
+struct HungUp<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> HungUp<F> {
+    fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<F: FnOnce()> Drop for HungUp<F> {
+    fn drop(&mut self) {
+        if let Some(tell) = self.0.take() {
+            tell();
+        }
+    }
 }
 
 /// Why the handlers deny what the guard has let in.
@@ -181,3 +206,6 @@ fn bearer(header: &HeaderValue) -> Option<&str> {
     let (scheme, key) = header.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,11 @@
 //! What was refused and what was administered: who, what, when, from where, and what came of it.
 
+mod imports;
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -13,6 +16,9 @@ use serde::Serialize;
 
 use crate::{clock, limits::AUDIT_LINES_PER_SECOND};
 
+pub(crate) use imports::ImportCounts;
+use imports::{Import, Imports};
+
 /// A line of it. No keys, no events, no queries.
 #[derive(Serialize)]
 pub(crate) struct Entry<'a> {
@@ -22,7 +28,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) what: &'a str,
     /// Where it came from.
     pub(crate) from: &'a str,
-    /// `done`, `failed`, `unknown` (nobody knows who asks), `denied`.
+    /// `done`, `failed`, `unknown` (nobody knows who asks), `denied`, `hung-up` (nobody waited for the answer: it may be done).
     pub(crate) result: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) why: Option<&'a str>,
@@ -33,6 +39,8 @@ struct Line<'a> {
     at: String,
     #[serde(flatten)]
     entry: Entry<'a>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pieces: Option<ImportCounts>,
     /// How many lines before it were not written, since there were too many.
     #[serde(skip_serializing_if = "is_zero")]
     left_out: u64,
@@ -49,10 +57,22 @@ pub(crate) struct Audit {
     state: Mutex<State>,
 }
 
+/// What is not told yet of imports is told with the end of the server.
+impl Drop for Audit {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let State { file, pace, imports } = state;
+        for mut import in imports.all() {
+            tell_import(file, pace, &mut import, clock::now());
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     file: Option<File>,
     pace: Pace,
+    imports: Imports,
 }
 
 /// How many lines there were in this second.
@@ -82,7 +102,7 @@ impl Audit {
     /// To a file, which is added to and is for its owner's eyes, or to the log.
     pub(crate) fn to(path: Option<&Path>) -> io::Result<Self> {
         let file = path.map(open).transpose()?;
-        Ok(Self { path: path.map(Path::to_owned), state: Mutex::new(State { file, pace: Pace::default() }) })
+        Ok(Self { path: path.map(Path::to_owned), state: Mutex::new(State { file, ..State::default() }) })
     }
 
     /// Opens the file again: somebody may have put it aside.
@@ -98,22 +118,67 @@ impl Audit {
         self.tell_at(entry, clock::now());
     }
 
+    /// A piece of an import was recorded. The first is told at once. Those behind it, which may be thousands, are told together: once in a
+    /// while, when no more come, before something else of the same principal, and when the server ends.
+    pub(crate) fn tell_piece(&self, entry: Entry<'_>, from: SocketAddr, piece: ImportCounts) {
+        self.tell_piece_at(entry, from, piece, clock::now());
+    }
+
+    /// Tells of imports that are over. To be called every now and then.
+    pub(crate) fn settle(&self) {
+        self.settle_at(clock::now());
+    }
+
     fn tell_at(&self, entry: Entry<'_>, now: SystemTime) {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let at = Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)).to_string();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(left_out) = state.pace.take(since.as_secs()) else { return };
-        let Some(file) = &mut state.file else {
-            let Entry { who, what, from, result, why } = entry;
-            tracing::info!(target: "annalist::audit", who, what, from, result, why, left_out, "audit");
-            return;
-        };
-        let Ok(mut line) = serde_json::to_vec(&Line { at, entry, left_out }) else { return };
-        line.push(b'\n');
-        // In one piece, so that lines of several writers do not mix.
-        if let Err(error) = file.write_all(&line) {
-            tracing::error!(%error, "the audit log cannot be written");
+        let State { file, pace, imports } = &mut *state;
+        for import in imports.of(entry.who) {
+            tell_import(file, pace, import, now);
         }
+        write(file, pace, entry, None, now);
+    }
+
+    fn tell_piece_at(&self, entry: Entry<'_>, from: SocketAddr, piece: ImportCounts, now: SystemTime) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { file, pace, imports } = &mut *state;
+        let pieces = imports.add((entry.who.unwrap_or_default(), from.ip()), entry.what, entry.from, piece, now);
+        if pieces.is_some() {
+            write(file, pace, entry, pieces, now);
+        }
+    }
+
+    fn settle_at(&self, now: SystemTime) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { file, pace, imports } = &mut *state;
+        for mut import in imports.over(now) {
+            tell_import(file, pace, &mut import, now);
+        }
+    }
+}
+
+fn tell_import(file: &mut Option<File>, pace: &mut Pace, import: &mut Import, now: SystemTime) {
+    let Some(pieces) = import.take(now) else { return };
+    let entry = Entry { who: Some(&import.who), what: &import.what, from: &import.from, result: "done", why: None };
+    write(file, pace, entry, Some(pieces), now);
+}
+
+fn write(file: &mut Option<File>, pace: &mut Pace, entry: Entry<'_>, pieces: Option<ImportCounts>, now: SystemTime) {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let at = Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)).to_string();
+    let Some(left_out) = pace.take(since.as_secs()) else { return };
+    let Some(file) = file else {
+        let Entry { who, what, from, result, why } = entry;
+        let ImportCounts { pieces, recorded, present } = pieces.unwrap_or_default();
+        tracing::info!(
+            target: "annalist::audit", who, what, from, result, why, pieces, recorded, present, left_out, "audit"
+        );
+        return;
+    };
+    let Ok(mut line) = serde_json::to_vec(&Line { at, entry, pieces, left_out }) else { return };
+    line.push(b'\n');
+    // In one piece, so that lines of several writers do not mix.
+    if let Err(error) = file.write_all(&line) {
+        tracing::error!(%error, "the audit log cannot be written");
     }
 }
 

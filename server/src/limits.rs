@@ -96,6 +96,14 @@ pub(crate) const ANSWERS_MAX: usize = 4096;
 /// Most lines of the audit log in a second. Those beyond are counted: who is refused again and again must not fill the disk.
 pub(crate) const AUDIT_LINES_PER_SECOND: u32 = 100;
 
+/// How often it is told how far an import is that goes on: what a server that dies has not told of it.
+pub(crate) const AUDIT_IMPORT_INTERVAL: Duration = Duration::from_mins(1);
+/// How long no piece of an import has come when it is over: longer than one takes, short enough that its numbers are there when somebody
+/// looks for them.
+pub(crate) const AUDIT_IMPORT_PAUSE: Duration = Duration::from_secs(10);
+/// Most imports whose pieces are told together; of those beyond each piece is told.
+pub(crate) const AUDIT_IMPORTS_MAX: usize = 64;
+
 /// Most groups of consumers. Each that was asked for has a task and follows its query.
 pub(crate) const GROUPS_MAX: usize = 256;
 /// Longest name of a group, in bytes.

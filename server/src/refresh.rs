@@ -38,6 +38,7 @@ pub(crate) async fn run(secrets: Secrets, told: Arc<Notify>) {
         }
         said = secrets.read(&said);
         secrets.warn(&mut warned);
+        secrets.audit.settle();
     }
 }
 

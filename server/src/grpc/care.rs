@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status};
 
 use super::{denied, invalid, streams::Answers, unread, who};
 use crate::{
+    audit::ImportCounts,
     limits::{PROGRESS_INTERVAL, STREAMS_MAX},
     stopping::Stopping,
 };
@@ -116,7 +117,10 @@ impl v1::care_server::Care for Care {
         let events = request.into_inner().events.into_iter().map(PastEvent::try_from);
         let events = events.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
         let imported = self.store.import(&events).await.map_err(|error| import_status(&error))?;
-        Ok(Response::new(imported.into()))
+        let pieces = ImportCounts { pieces: 1, recorded: imported.recorded, present: imported.present };
+        let mut response = Response::new(imported.into());
+        response.extensions_mut().insert(pieces);
+        Ok(response)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Looking after the store of a server, from elsewhere.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use annalist_client::RemoteStore;
 use annalist_core::{
@@ -109,4 +109,36 @@ async fn an_import_keeps_what_it_is_given_and_says_which_event_it_cannot() {
         assert_eq!(error, why);
     }
     assert_eq!(store.head().await.expect("it is known").position, Position::new(1000), "nothing of them is recorded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_in_pieces_is_few_lines_of_the_audit_log_that_add_up() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let audit = dir.path().join("audit");
+    let mut command = Process::command(&dir.path().join("data"));
+    command.env("ANNALIST_AUDIT", &audit);
+    let mut server = Process::run(command);
+    let store = RemoteStore::connect(&server.address).expect("the address of a server");
+    let past = |number: u64| PastEvent {
+        stream: StreamId::of("a", number).expect("a valid name"),
+        version: Version::new(1),
+        time: Timestamp::from_micros(5),
+        event: NewEvent::new(EventId::generate(), EventType::new("greeted").expect("a valid type"), "{}"),
+    };
+    let events: Vec<_> = (0..500).map(past).collect();
+    for piece in events.chunks(5).chain(events.chunks(50)) {
+        store.import(piece).await.expect("they are recorded, or there");
+    }
+    // Its connection would be waited for.
+    drop(store);
+    let ended = Command::new("kill").arg(server.child.id().to_string()).status().expect("it can be told to end");
+    assert!(ended.success() && server.child.wait().expect("it ends").success());
+    let text = fs::read_to_string(&audit).expect("it is written");
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let sums = ["pieces", "recorded", "present"]
+        .map(|name| lines.iter().map(|line| line[name].as_u64().expect("a number")).sum::<u64>());
+    assert_eq!(sums, [110, 500, 500]);
+    assert_eq!(lines[0]["pieces"], 1, "it is told that it begins");
+    // A machine that is very busy may take minutes for it.
+    assert!(lines.len() < 20, "{text}");
 }
