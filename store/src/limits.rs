@@ -99,6 +99,12 @@ pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_mins(1);
 /// How often it looks whether it may be written: a memtable takes some ten times as long.
 pub(crate) const WRITE_STALL_POLL: Duration = Duration::from_millis(1);
 
+/// How long a map of views cannot be written before it is opened again: longer than RocksDB takes to look for room again by itself.
+pub(crate) const REOPEN_AFTER: Duration = Duration::from_secs(6);
+
+/// What is written before, to see whether that can succeed: more than the new files of an opening have.
+pub(crate) const REOPEN_PROBE_BYTES: usize = 64 * 1024;
+
 /// Events that are verified at once: some megabytes of memory, and a fraction of a second between two reports.
 pub(crate) const VERIFY_WINDOW_EVENTS: usize = 16 * 1024;
 

@@ -102,10 +102,21 @@ async fn a_disk_that_stays_full_holds_nobody_up() {
 /// The same of a view: its writes are refused, which holds up no other, and when there is room it goes on by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_view_whose_disk_stays_full_holds_nobody_up_and_goes_on_when_there_is_room() {
+    let plan = Plan { fault: Fault::Enospc, at: 1, on: "write", matching: "view/*.sst", ..Plan::none(1) };
+    a_view_goes_on_when_there_is_room(plan).await;
+}
+
+/// The run of seed 3000000088 found this: when there is no room for a new write-ahead log either, RocksDB gives up looking for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_has_no_room_for_a_log_goes_on_when_there_is_room() {
+    let plan = Plan { fault: Fault::Enospc, at: 2, on: "write,create", matching: "view/*.log", ..Plan::none(1) };
+    a_view_goes_on_when_there_is_room(plan).await;
+}
+
+async fn a_view_goes_on_when_there_is_room(plan: Plan) {
+    let plan = Plan { lasting: true, ..plan };
     let temporary = in_ram();
     let at = Surroundings::new(&temporary.path().join("full")).expect("a folder can be made");
-    let plan =
-        Plan { fault: Fault::Enospc, at: 1, on: "write", matching: "view/*.sst", lasting: true, ..Plan::none(1) };
     // With this seed the driver makes room when the view is refused, and closes everything at the end.
     let life = Life { driver: driver(temporary.path()), number: 0, seed: 4, numbers: 4000, plan, cut: false };
     let mut ledger = Ledger::default();

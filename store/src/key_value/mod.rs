@@ -3,6 +3,7 @@
 //! Its write-ahead log is on but not synced. A power failure may take the last batches, always from the end; a view
 //! whose rows and cursor change in one batch then simply continues from an older cursor.
 
+mod map;
 mod options;
 #[cfg(test)]
 mod tests;
@@ -15,21 +16,20 @@ use std::{
 };
 
 use annalist_core::{Direction, Position, StoreError};
-use parking_lot::{Mutex, RwLock};
-use rocksdb::{DB, ErrorKind, Snapshot, WriteBatch};
+use rocksdb::{ErrorKind, Snapshot, WriteBatch};
 
-use crate::{error::OpenError, rocks::Stall, wal};
+use map::Map;
+
+use crate::{error::OpenError, rocks::Stall};
 
 pub use options::KeyValueOptions;
 
 /// An ordered map from bytes to bytes on disk, with atomic batches. Clones share it. All calls block.
+///
+/// Reads and writes of one that cannot be written any more, because its disk was full or failed, are refused or answered as they
+/// can be, and it is opened again by itself as soon as that helps: whoever goes on trying to write goes on.
 #[derive(Clone)]
-pub struct KeyValue {
-    /// Readers and writers hold the lock shared; only closing takes it alone.
-    db: Arc<RwLock<Option<DB>>>,
-    /// Held by a write, so that nothing comes between its guard and itself. RocksDB writes one after the other anyway.
-    writing: Arc<Mutex<()>>,
-}
+pub struct KeyValue(Arc<Map>);
 
 /// Changes that are made in one atomic step, in order.
 #[derive(Default)]
@@ -59,17 +59,7 @@ impl KeyValue {
     /// # Errors
     /// As there.
     pub fn open_with(dir: impl AsRef<Path>, settings: &KeyValueOptions) -> Result<Self, OpenError> {
-        let dir = dir.as_ref();
-        std::fs::create_dir_all(dir).map_err(OpenError::io("make the folder", dir))?;
-        if wal::mend_manifest(dir).map_err(OpenError::io("mend the MANIFEST in", dir))? {
-            return Err(OpenError::Damaged(damaged("the MANIFEST is damaged")));
-        }
-        let db = DB::open(&options::database(settings), dir).map_err(|error| open_error(dir, error))?;
-        Ok(Self { db: Arc::new(RwLock::new(Some(db))), writing: Arc::default() })
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&DB) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.db.read().as_ref().map_or(Err(StoreError::Closed), work)
+        Map::open(dir.as_ref(), settings).map(|map| Self(Arc::new(map)))
     }
 
     /// The value under a key, as last written.
@@ -77,7 +67,7 @@ impl KeyValue {
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.with(|db| db.get(key).map_err(store_error))
+        self.0.with(|db| db.get(key).map_err(store_error))
     }
 
     /// Calls `reading` with one consistent state of the whole map. Writes go on meanwhile, unseen; closing waits.
@@ -85,7 +75,7 @@ impl KeyValue {
     /// # Errors
     /// [`StoreError::Closed`].
     pub fn read<T>(&self, reading: impl FnOnce(&KeyValueSnapshot<'_>) -> T) -> Result<T, StoreError> {
-        self.with(|db| Ok(reading(&KeyValueSnapshot(db.snapshot()))))
+        self.0.with(|db| Ok(reading(&KeyValueSnapshot(db.snapshot()))))
     }
 
     /// Makes all changes of a batch, in order, in one atomic step, if its guard holds at that moment. Waits while too much waits to
@@ -93,28 +83,29 @@ impl KeyValue {
     ///
     /// # Errors
     /// [`StoreError`] when nothing was written; [`StoreError::Unavailable`] when the guard does not hold, and when it cannot be
-    /// written: behind a full disk the same batch can be written once there is room, without opening the map again.
+    /// written: behind a full disk the same batch can be written some seconds after there is room.
     pub fn write(&self, batch: KeyValueBatch) -> Result<(), StoreError> {
         let KeyValueBatch { changes, guard } = batch;
         let (options, mut stall) = (options::write(), Stall::default());
+        self.0.mend();
         loop {
-            let written = self.with(|db| {
-                let _writing = self.writing.lock();
+            let written = self.0.writing(|db| {
                 if let Some((key, value)) = &guard
                     && db.get(key).map_err(store_error)? != *value
                 {
                     return Err(StoreError::Unavailable { why: "another writer changed the same rows".to_owned() });
                 }
+                // A copy, since RocksDB's crate takes a batch for good, and this one may have to be written again.
                 match db.write_opt(WriteBatch::from_data(changes.data()), &options) {
-                    Err(error) if stall.may_pass(db, &error) => Ok(false),
-                    written => written.map(|()| true).map_err(|error| not_written(db.path(), error)),
+                    Err(error) if stall.may_pass(db, &error) => Ok(None),
+                    written => Ok(Some(written)),
                 }
             })?;
-            if written {
-                return Ok(());
+            match written {
+                // Others may read, write and close meanwhile.
+                None => stall.wait(),
+                Some(written) => return written.map_err(|error| not_written(self.0.dir(), error)),
             }
-            // Others may read, write and close meanwhile.
-            stall.wait();
         }
     }
 
@@ -123,10 +114,7 @@ impl KeyValue {
     /// # Errors
     /// [`StoreError`] when something could not be written out; it is closed all the same.
     pub fn close(&self) -> Result<(), StoreError> {
-        let Some(db) = self.db.write().take() else { return Ok(()) };
-        let flushed = db.flush().map_err(store_error);
-        db.cancel_all_background_work(true);
-        flushed
+        self.0.close()
     }
 }
 
@@ -194,18 +182,6 @@ impl KeyValueSnapshot<'_> {
     }
 }
 
-fn open_error(dir: &Path, error: rocksdb::Error) -> OpenError {
-    let detail = error.to_string();
-    match error.kind() {
-        // RocksDB has no kind of its own for a held lock.
-        ErrorKind::IOError if detail.contains("lock") => {
-            OpenError::Locked { dir: dir.to_owned(), holder: "another process, or by this one".to_owned() }
-        }
-        ErrorKind::Corruption => OpenError::Damaged(store_error(error)),
-        _ => OpenError::Engine { dir: dir.to_owned(), detail },
-    }
-}
-
 fn store_error(error: rocksdb::Error) -> StoreError {
     if error.kind() == ErrorKind::Corruption {
         return damaged(error.as_ref());
@@ -231,8 +207,7 @@ fn damaged(why: &str) -> StoreError {
 
 impl fmt::Debug for KeyValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let db = self.db.read();
-        f.debug_struct("KeyValue").field("dir", &db.as_ref().map(DB::path)).finish_non_exhaustive()
+        f.debug_struct("KeyValue").field("dir", &self.0.dir()).finish_non_exhaustive()
     }
 }
 

@@ -156,8 +156,9 @@ impl Driver {
             match (view.write(batch), &self.room) {
                 (Err(error), Some(room)) if error.to_string().contains("make room") => {
                     say(&format!("without room: {error}"));
-                    let _ = std::fs::File::open(room);
+                    // Not at once: RocksDB itself looks first whether there is room.
                     tokio::time::sleep(AGAIN).await;
+                    let _ = std::fs::File::open(room);
                 }
                 (written, _) => return written.map_err(|error| stopped("a view", &error)),
             }
