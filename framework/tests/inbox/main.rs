@@ -11,10 +11,15 @@ mod restored;
 #[path = "../../../tests/shared/restoring.rs"]
 mod restoring;
 
+use std::time::Duration;
+
 use annalist::{
     App, Store,
     inbox::{InboxStatus, RunningInbox},
 };
+
+/// How long anything may take: far longer than it does.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// An app in memory with this inbox, waiting until so many messages are settled.
 pub(crate) async fn app_with(inbox: annalist::inbox::Inbox) -> App {
@@ -27,7 +32,8 @@ pub(crate) fn inbox(app: &App) -> &RunningInbox {
 
 /// Waits until so many messages are handled, passed over or put aside.
 pub(crate) async fn settled(app: &App, count: u64) -> InboxStatus {
-    let status = inbox(app).until(|status| status.settled() >= count).await;
+    let until = inbox(app).until(|status| status.settled() >= count);
+    let status = tokio::time::timeout(PATIENCE, until).await.expect("they are settled");
     assert_eq!(status.settled(), count, "{status}");
     status
 }
