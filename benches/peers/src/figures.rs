@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::memory;
+use crate::{cpu::Spent, memory};
 
 /// The names of figures, as tables and files have them.
 pub(crate) const RATE: &str = "events/s";
@@ -18,6 +18,8 @@ pub(crate) const READY: &str = "first append ms";
 pub(crate) const SIZE: &str = "bytes/event";
 pub(crate) const PEAK: &str = "peak MiB";
 pub(crate) const OWN: &str = "own MiB";
+pub(crate) const CLIENT_CPU: &str = "client µs";
+pub(crate) const SERVER_CPU: &str = "server µs";
 
 /// Figures by name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -47,6 +49,14 @@ impl Figures {
     #[must_use]
     pub(crate) fn of_process(self, process: u32) -> Self {
         self.with(PEAK, memory::peak_mib(process)).with(OWN, memory::own_mib(process))
+    }
+
+    /// These and the processor time of each of so many operations.
+    #[must_use]
+    pub(crate) fn spending(self, spent: Spent, operations: u64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+        let operations = operations as f64;
+        self.with(CLIENT_CPU, spent.load / operations).with(SERVER_CPU, spent.store / operations)
     }
 
     /// The figure of this name, if it was measured.

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     batch::{How, Writer},
+    cpu,
     figures::Figures,
     peer::Peer,
 };
@@ -39,10 +40,11 @@ pub(crate) async fn append<P: Peer>(peer: &Arc<P>, load: Load, how: How, seconds
             }
         });
     }
-    let latency_us = gather(writers).await?;
+    let (latency_us, spent) = tokio::join!(gather(writers), cpu::spent(peer.process(), begin, duration));
+    let latency_us = latency_us?;
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let events = latency_us.len() as f64 * load.events as f64;
-    Ok(Figures::of(&latency_us, events / seconds))
+    Ok(Figures::of(&latency_us, events / seconds).spending(spent, latency_us.len()))
 }
 
 /// Records the time between two moments, in microseconds.

@@ -5,6 +5,7 @@
 //! another's memory, the peak of its memory can be told, and it can be killed.
 
 mod batch;
+mod cpu;
 mod figures;
 mod fill;
 mod groups;

@@ -9,6 +9,7 @@ use benches::{Failure, Random};
 use tokio::task::JoinSet;
 
 use crate::{
+    cpu,
     figures::{Figures, RATE, READS},
     fill::What,
     load::{gather, histogram, record},
@@ -49,13 +50,15 @@ pub(crate) async fn read<P: Peer>(
             }
         });
     }
-    let latency_us = gather(tasks).await?;
+    let (latency_us, spent) = tokio::join!(gather(tasks), cpu::spent(peer.process(), begin, duration));
+    let latency_us = latency_us?;
     let matches = match what {
         What::Tag(matches) | What::Stream(matches) => matches,
     };
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let (reads, matches) = (latency_us.len() as f64 / seconds, matches as f64);
-    Ok(Figures::of(&latency_us, reads * matches).with(READS, reads))
+    let figures = Figures::of(&latency_us, reads * matches).with(READS, reads);
+    Ok(figures.spending(spent, latency_us.len()))
 }
 
 /// Replays the log; the median of three passes counts. In a task, as a service reads.

@@ -5,7 +5,7 @@ use benches::{Failure, Load};
 use super::SERVERS;
 use crate::{
     batch::How,
-    figures::{Figures, OWN, P50, P99, P999, PEAK, RATE, READS, SIZE},
+    figures::{CLIENT_CPU, Figures, OWN, P50, P99, P999, PEAK, RATE, READS, SERVER_CPU, SIZE},
     fill::{Log, What},
     groups::Logs,
     rounds::{Better, Place, Report},
@@ -39,7 +39,11 @@ pub(crate) fn rows(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn append(settings: &Settings) -> Result<(), Failure> {
-    let mut report = Report::new("server: clients x events", Better::More(RATE), &[RATE, P50, P99, P999, PEAK, OWN]);
+    let mut report = Report::new(
+        "server: clients x events",
+        Better::More(RATE),
+        &[RATE, P50, P99, P999, PEAK, OWN, CLIENT_CPU, SERVER_CPU],
+    );
     let loads = LOADS.map(|load| (load.to_string(), load, How::Streams));
     let conditional = Load { writers: CONDITIONAL, events: 1 };
     for (row, Load { writers, events }, how) in
@@ -78,7 +82,11 @@ fn read(settings: &Settings) -> Result<(), Failure> {
     let events = settings.read_events;
     let mut fills = Report::new("filling the log to read", Better::More(RATE), &[RATE, SIZE, PEAK, OWN]);
     let logs = Logs::fill(settings, &settings.peers(&SERVERS), true, (Log::Spread, events), &mut fills);
-    let mut report = Report::new("server: reads", Better::More(READS), &[READS, RATE, P50, P99, P999, PEAK, OWN]);
+    let mut report = Report::new(
+        "server: reads",
+        Better::More(READS),
+        &[READS, RATE, P50, P99, P999, PEAK, OWN, CLIENT_CPU, SERVER_CPU],
+    );
     for (row, readers) in rows {
         let work = Work::Read { what: What::Tag(10), readers, events, seconds: settings.seconds };
         if settings.wants(&row) {
