@@ -9,6 +9,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let described = protox::compile(["annalist/v1/annalist.proto"], ["."])?;
     let out = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
     fs::write(Path::new(&out).join("annalist.v1.bin"), described.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".").codec_path("crate::codec::Buffered").compile_fds(described)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        // Most events have none, and lists of events make room for a few at a time.
+        .boxed(".annalist.v1.NewEvent.metadata")
+        .boxed(".annalist.v1.RecordedEvent.metadata")
+        .codec_path("crate::codec::Buffered")
+        .compile_fds(described)?;
     Ok(())
 }

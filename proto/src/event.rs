@@ -27,8 +27,8 @@ impl From<v1::Metadata> for Metadata {
 }
 
 /// Metadata as an optional field: what is empty is not sent.
-fn sent(metadata: Metadata) -> Option<v1::Metadata> {
-    (!metadata.is_empty()).then(|| metadata.into())
+fn sent(metadata: Metadata) -> Option<Box<v1::Metadata>> {
+    (!metadata.is_empty()).then(|| Box::new(metadata.into()))
 }
 
 impl From<&NewEvent> for v1::NewEvent {
@@ -40,7 +40,7 @@ impl From<&NewEvent> for v1::NewEvent {
             type_version: event.event_type.version().into(),
             content_type: content_type.to_owned(),
             tags: event.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
-            metadata: (!event.metadata.is_empty()).then(|| event.metadata.clone().into()),
+            metadata: (!event.metadata.is_empty()).then(|| Box::new(event.metadata.clone().into())),
             payload: event.payload.clone(),
         }
     }
@@ -56,7 +56,7 @@ impl TryFrom<v1::NewEvent> for NewEvent {
         })?;
         let new = Self::new(id, EventType::versioned(event.r#type, version)?, event.payload)
             .with_tags(query::tags(event.tags)?)
-            .with_metadata(event.metadata.map(Into::into).unwrap_or_default());
+            .with_metadata(event.metadata.map(|metadata| (*metadata).into()).unwrap_or_default());
         match event.content_type {
             json if json.is_empty() => Ok(new),
             other => Ok(new.with_content_type(ContentType::new(other)?)),

@@ -157,7 +157,7 @@ fn events_come_in_the_form_that_was_asked_for() {
         (second.content_type.as_str(), second.tags.as_slice()),
         ("application/octet-stream", &["a:1".to_owned(), "ä".to_owned()][..])
     );
-    assert_eq!(second.metadata.clone().map(Metadata::from), Some(decorated().metadata));
+    assert_eq!(second.metadata.clone().map(|metadata| Metadata::from(*metadata)), Some(decorated().metadata));
     assert_eq!((&second.id[..], &second.payload[..]), (&Uuid::from_u128(2).as_bytes()[..], &[0, 255][..]));
 }
 
