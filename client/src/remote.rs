@@ -1,6 +1,6 @@
 //! The server as it is seen from here, and how a call is repeated.
 
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{fmt, pin::pin, sync::OnceLock, time::Duration};
 
 use annalist_core::{StoreError, TraceContext};
 use annalist_proto::{
@@ -216,8 +216,9 @@ impl Remote {
         let mut lost = None;
         self.budget.earn();
         loop {
-            let asked = Asked { question: question(), deadline };
-            let answer = self.while_open(timeout_at(deadline, attempt(asked))).await?;
+            // Pinned here and lent from here on: it is large, and would be copied each time that it is handed on.
+            let mut attempt = pin!(attempt(Asked { question: question(), deadline }));
+            let answer = self.while_open(timeout_at(deadline, attempt.as_mut())).await?;
             let (may_repeat, why) = match answer {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),
                 Ok(Err(status)) => match failure(status) {
