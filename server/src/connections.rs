@@ -22,6 +22,7 @@ use tokio::{
 use tower::ServiceExt as _;
 
 use crate::{
+    io_threads::IoThreads,
     limits,
     stopping::Stopping,
     tls::{Certified, Tls},
@@ -37,7 +38,13 @@ pub(crate) struct Peer {
 }
 
 /// Serves until the server ends; then lets requests in flight finish, for a while.
-pub(crate) async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, routes: Router, stopping: Stopping) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    routes: Router,
+    threads: Arc<IoThreads>,
+    stopping: Stopping,
+) {
     let builder = builder();
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
@@ -52,7 +59,12 @@ pub(crate) async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, routes: 
         };
         let serving = Serving { builder: builder.clone(), routes: routes.clone(), watcher: graceful.watcher() };
         let (acceptor, stopping) = (tls.as_ref().map(|tls| tls.acceptor()), stopping.clone());
-        open.spawn(async move {
+        let serve = async move {
+            // Where it was accepted is not where it is served: there its events are waited for.
+            let connection = match connection.into_std().and_then(TcpStream::from_std) {
+                Ok(connection) => connection,
+                Err(error) => return tracing::warn!(%address, %error, "a connection could not be served"),
+            };
             let Some(acceptor) = acceptor else {
                 return serving.run(connection, Peer { address, certificate: None }, place).await;
             };
@@ -70,7 +82,8 @@ pub(crate) async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, routes: 
                 Ok(Err(error)) => tracing::info!(%address, %error, "a connection without TLS, or with other TLS"),
                 Err(_) => tracing::info!(%address, "a connection did not agree on TLS in time"),
             }
-        });
+        };
+        open.spawn_on(serve, threads.next());
     }
     drop(listener);
     if timeout(limits::DRAIN_MAX, graceful.shutdown()).await.is_err() {

@@ -27,6 +27,8 @@ mod group;
 
 mod http;
 
+mod io_threads;
+
 mod connections;
 
 mod access;

@@ -51,9 +51,12 @@ pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// closing the store it stays below the 30 s of grace that Kubernetes gives.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-/// Most threads that wait for the disk at a time; reads beyond them wait for one. A disk answers so many questions at once as fast as
-/// it can, and each thread keeps some 200 KB of stack, caches and heap of its own.
-pub(crate) const BLOCKING_THREADS_MAX: usize = 64;
+/// Most threads that wait for the disk at a time, of the runtime of a process that serves: reads that come together are made there,
+/// and backups. Reads beyond them wait for one. A disk answers so many questions at once as fast as it can, and each thread keeps
+/// some 200 KB of stack, caches and heap of its own.
+pub(crate) const BLOCKING_THREADS_MAX: usize = 32;
+/// The same of each thread that serves connections, of which there is one for each processor.
+pub(crate) const IO_BLOCKING_THREADS_MAX: usize = 16;
 
 /// How often the store is asked how it is, for those who watch the health service. Asking costs nothing.
 pub(crate) const HEALTH_INTERVAL: Duration = Duration::from_secs(1);

@@ -27,6 +27,7 @@ use crate::{
     connections, deadline,
     group::Groups,
     grpc, health, http,
+    io_threads::IoThreads,
     keys::KeyFile,
     memory::{self, Memory},
     options::ServerOptions,
@@ -86,6 +87,9 @@ pub enum ServerError {
     /// Traces cannot be sent as it is told.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// The threads that serve connections cannot be started.
+    #[error("the threads that serve connections cannot be started: {0}")]
+    Threads(std::io::Error),
     /// The signals that end a process cannot be listened to.
     #[error("cannot listen to signals: {0}")]
     Signals(std::io::Error),
@@ -152,6 +156,7 @@ impl Server {
         // First: whoever starts it twice is to learn that from the address, not from the lock of the store.
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let threads = Arc::new(IoThreads::start().map_err(ServerError::Threads)?);
         let opening = tokio::task::spawn_blocking(move || Store::open_with(data, store));
         let store = opening.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let (stop, stopping) = Stopping::new();
@@ -169,9 +174,9 @@ impl Server {
         tasks.spawn(health::report(store.clone(), reporter.clone()));
         tasks.spawn(refresh::run(secrets, Arc::clone(&reload)));
         let mut connections = JoinSet::new();
-        connections.spawn(connections::serve(listener, tls, routes, stopping));
+        connections.spawn(connections::serve(listener, tls, routes, Arc::clone(&threads), stopping));
         tracing::info!(%address, "serving");
-        Ok(Running { address, scheme, reload, store, groups, stop, reporter, tasks, connections })
+        Ok(Running { address, scheme, reload, store, groups, stop, reporter, tasks, connections, _threads: threads })
     }
 }
 
@@ -208,6 +213,8 @@ pub struct Running {
     reporter: HealthReporter,
     tasks: JoinSet<()>,
     connections: JoinSet<()>,
+    /// Groups run there too: they have to be there until those have ended.
+    _threads: Arc<IoThreads>,
 }
 
 impl fmt::Debug for Running {

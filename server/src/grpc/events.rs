@@ -3,6 +3,7 @@
 use annalist_core::{Append, Batches, Key, Read, Timestamp};
 use annalist_proto::{form, subscribed, v1};
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
@@ -18,6 +19,8 @@ pub(super) struct Events {
     pub(super) store: super::Events,
     pub(super) answers: AnswersMax,
     pub(super) stopping: Stopping,
+    /// Where reads are made that come together.
+    pub(super) readers: Handle,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -90,7 +93,8 @@ impl v1::event_store_server::EventStore for Events {
     async fn lookup(&self, requests: Request<Streaming<v1::LookupRequest>>) -> Answer<Self::LookupStream> {
         let caller = Caller::of(&requests, &self.store, &self.stopping)?;
         let place = self.answers.begin().map_err(|error| unread(&error))?;
-        Ok(Response::new(lasting(shared::lookups(caller, requests.into_inner()), place)))
+        let answers = shared::lookups(caller, self.readers.clone(), requests.into_inner());
+        Ok(Response::new(lasting(answers, place)))
     }
 
     async fn subscribe(&self, request: Request<v1::SubscribeRequest>) -> Answer<Self::SubscribeStream> {

@@ -1,5 +1,6 @@
 //! The services of `annalist.v1`.
 
+mod apart;
 mod caches;
 mod care;
 mod events;
@@ -19,6 +20,7 @@ use annalist_proto::{
     },
 };
 use annalist_store::Store;
+use tokio::runtime::Handle;
 use tonic::{Request, Status, service::RoutesBuilder};
 
 use crate::{
@@ -28,7 +30,7 @@ use crate::{
     stopping::Stopping,
 };
 
-/// Adds the services to others.
+/// Adds the services to others. Must be called within the runtime whose threads are to make reads that come together.
 pub(crate) fn add(
     routes: &mut RoutesBuilder,
     store: &Store,
@@ -37,8 +39,9 @@ pub(crate) fn add(
     answers: &AnswersMax,
     stopping: &Stopping,
 ) {
+    let (store_of_events, readers) = (Arc::new(store.clone()), Handle::current());
     let events =
-        events::Events { store: Arc::new(store.clone()), answers: answers.clone(), stopping: stopping.clone() };
+        events::Events { store: store_of_events, answers: answers.clone(), stopping: stopping.clone(), readers };
     let groups = groups::Groups { all: Arc::clone(groups) };
     let care = care::Care::new(store.clone(), backups, stopping.clone());
     let caches = caches::Caches { store: store.clone() };

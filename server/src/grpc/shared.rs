@@ -6,12 +6,14 @@ use annalist_proto::{
     framed_bytes,
     v1::{self, lookup_response::Answer as Looking, pipeline_response::Answer as Appending},
 };
+use tokio::runtime::Handle;
 use tonic::{Code, Request, Status, Streaming};
 use tracing::{Instrument as _, Span};
 
 use super::{
+    apart::apart,
     events::{append, look_up},
-    pipeline::{Taken, answering},
+    pipeline::{Order, Taken, answering},
     streams::Answers,
     who,
 };
@@ -81,17 +83,25 @@ pub(super) fn appends(caller: Caller, requests: Streaming<v1::PipelineRequest>) 
         let answer = async move {
             let appended = append(&caller.0.store, &caller.0.who, request.append.unwrap_or_default()).await;
             let answer = caller.answered(bytes, appended, Appending::Appended, Appending::Refusal);
-            v1::PipelineResponse { number, answer: Some(answer) }
+            (v1::PipelineResponse { number, answer: Some(answer) }, bytes)
         };
-        Taken { number, bytes, answer: Box::pin(answer.instrument(span)) }
+        Taken { number, bytes, answer: answer.instrument(span) }
     };
     let closing = |number| v1::PipelineResponse { number, answer: Some(Appending::Closing(v1::Closing {})) };
-    answering(requests, take, closing, scarce, stopping)
+    answering(requests, Order::AsTheyCome, take, closing, scarce, stopping)
 }
 
-/// Reads that share a call.
-pub(super) fn lookups(caller: Caller, requests: Streaming<v1::LookupRequest>) -> Answers<v1::LookupResponse> {
+/// Reads that share a call. One that is alone is made where it came in. Of those that come together one thread makes no more than
+/// its share, so that several are made at a time: the others are made by the threads of `readers`.
+pub(super) fn lookups(
+    caller: Caller,
+    readers: Handle,
+    requests: Streaming<v1::LookupRequest>,
+) -> Answers<v1::LookupResponse> {
     let (scarce, stopping) = (caller.memory_is_scarce(), caller.0.stopping.clone());
+    let threads = u64::try_from(readers.metrics().num_workers()).unwrap_or(1);
+    // Each of them has it, and so has what takes them.
+    let under_way = Arc::new(());
     let take = move |request: v1::LookupRequest| {
         let (number, bytes, caller) = (request.number, framed_bytes(&request), caller.clone());
         let span = requests::shared(LOOKUP, request.trace.as_ref());
@@ -100,8 +110,15 @@ pub(super) fn lookups(caller: Caller, requests: Streaming<v1::LookupRequest>) ->
             let answer = caller.answered(bytes, found, Looking::Found, Looking::Refusal);
             v1::LookupResponse { number, answer: Some(answer) }
         };
-        Taken { number, bytes: LOOKUP_BYTES_MAX, answer: Box::pin(answer.instrument(span)) }
+        let (answer, readers, under_way) = (answer.instrument(span), readers.clone(), Arc::clone(&under_way));
+        let answer = async move {
+            let is_alone = Arc::strong_count(&under_way) <= 2;
+            let answer =
+                if is_alone || number.is_multiple_of(threads) { answer.await } else { apart(&readers, answer).await };
+            (answer, LOOKUP_BYTES_MAX)
+        };
+        Taken { number, bytes: LOOKUP_BYTES_MAX, answer }
     };
     let closing = |number| v1::LookupResponse { number, answer: Some(Looking::Closing(v1::Closing {})) };
-    answering(requests, take, closing, scarce, stopping)
+    answering(requests, Order::Together, take, closing, scarce, stopping)
 }

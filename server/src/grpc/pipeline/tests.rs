@@ -8,18 +8,20 @@ use tonic::Code;
 
 use super::*;
 
+type Answering = Pin<Box<dyn Future<Output = ((u64, &'static str), usize)> + Send>>;
+
 /// Something that answers when the test says so.
 #[derive(Clone, Default)]
 struct Store(Arc<Mutex<Vec<oneshot::Sender<&'static str>>>>);
 
 impl Store {
     /// Takes questions that are their number and their size.
-    fn take(&self) -> impl Fn((u64, usize)) -> Taken<(u64, &'static str)> + Send + use<> {
+    fn take(&self) -> impl Fn((u64, usize)) -> Taken<Answering> + Send + use<> {
         let store = self.clone();
         move |(number, bytes)| {
             let (answer, answered) = oneshot::channel();
             store.0.lock().expect("no panic").push(answer);
-            let answer = async move { (number, answered.await.expect("the test answers")) };
+            let answer = async move { ((number, answered.await.expect("the test answers")), bytes) };
             Taken { number, bytes, answer: Box::pin(answer) }
         }
     }
@@ -52,7 +54,7 @@ async fn number(answers: &mut Answers<(u64, &'static str)>) -> u64 {
 async fn each_is_answered_when_it_is_done() {
     let (store, (_stop, stopping)) = (Store::default(), Stopping::new());
     let questions = stream::iter((1..=3).map(|number| Ok((number, 1))));
-    let mut answers = answering(questions, store.take(), CLOSING, || false, stopping);
+    let mut answers = answering(questions, Order::AsTheyCome, store.take(), CLOSING, || false, stopping);
     assert!(now(&mut answers).await.is_none(), "all wait");
     assert_eq!(store.taken(), 3, "none waits for another");
     store.answer(2, "recorded");
@@ -71,7 +73,7 @@ async fn a_server_that_ends_says_what_it_took_and_answers_it() {
     let (store, (stop, stopping)) = (Store::default(), Stopping::new());
     let (send, mut questions) = mpsc::channel(8);
     let questions = stream::poll_fn(move |context| questions.poll_recv(context));
-    let mut answers = answering(questions, store.take(), CLOSING, || false, stopping);
+    let mut answers = answering(questions, Order::AsTheyCome, store.take(), CLOSING, || false, stopping);
     send.send(Ok((4, 1))).await.expect("there is room");
     assert!(now(&mut answers).await.is_none());
     stop.send_replace(true);
@@ -88,8 +90,14 @@ async fn a_server_that_ends_says_what_it_took_and_answers_it() {
 #[tokio::test(start_paused = true)]
 async fn it_does_not_grow_old() {
     let (store, (_stop, stopping)) = (Store::default(), Stopping::new());
-    let mut answers =
-        answering(stream::pending::<Result<(u64, usize), Status>>(), store.take(), CLOSING, || false, stopping);
+    let mut answers = answering(
+        stream::pending::<Result<(u64, usize), Status>>(),
+        Order::AsTheyCome,
+        store.take(),
+        CLOSING,
+        || false,
+        stopping,
+    );
     let closing = answers.next().await.expect("a word").expect("no failure");
     assert_eq!(closing, (0, "closing"));
     assert!(answers.next().await.is_none());
@@ -100,7 +108,8 @@ async fn what_is_taken_has_a_bound() {
     let many = (1..).map(|number| Ok((number, 1)));
     let large = (1..).map(|number| Ok((number, PIPELINE_BYTES_MAX / 4)));
     let (store, (_stop, stopping)) = (Store::default(), Stopping::new());
-    let mut answers = answering(stream::iter(many), store.take(), CLOSING, || false, stopping.clone());
+    let mut answers =
+        answering(stream::iter(many), Order::AsTheyCome, store.take(), CLOSING, || false, stopping.clone());
     while store.taken() < PIPELINE_QUESTIONS_MAX {
         assert!(now(&mut answers).await.is_none());
     }
@@ -112,7 +121,7 @@ async fn what_is_taken_has_a_bound() {
     assert_eq!(store.taken(), PIPELINE_QUESTIONS_MAX, "there was room for one more");
 
     let store = Store::default();
-    let mut answers = answering(stream::iter(large), store.take(), CLOSING, || false, stopping);
+    let mut answers = answering(stream::iter(large), Order::AsTheyCome, store.take(), CLOSING, || false, stopping);
     assert!(now(&mut answers).await.is_none());
     assert_eq!(store.taken(), 4);
 }
@@ -121,7 +130,7 @@ async fn what_is_taken_has_a_bound() {
 async fn what_it_cannot_take_ends_it_when_the_rest_is_answered() {
     let (store, (_stop, stopping)) = (Store::default(), Stopping::new());
     let questions = stream::iter([Ok((2, 1)), Ok((2, 1))]);
-    let mut answers = answering(questions, store.take(), CLOSING, || false, stopping);
+    let mut answers = answering(questions, Order::AsTheyCome, store.take(), CLOSING, || false, stopping);
     let closing = answers.next().await.expect("a word").expect("no failure yet");
     assert_eq!(closing, (2, "closing"), "numbers go up");
     store.answer(0, "recorded");
@@ -134,7 +143,7 @@ async fn what_it_cannot_take_ends_it_when_the_rest_is_answered() {
 async fn while_memory_is_scarce_one_is_taken_at_a_time() {
     let (store, (_stop, stopping)) = (Store::default(), Stopping::new());
     let questions = stream::iter((1..=2).map(|number| Ok((number, 1))));
-    let mut answers = answering(questions, store.take(), CLOSING, || true, stopping);
+    let mut answers = answering(questions, Order::AsTheyCome, store.take(), CLOSING, || true, stopping);
     for expected in 1..=2 {
         assert!(now(&mut answers).await.is_none());
         assert_eq!(store.taken(), 1);
