@@ -1,6 +1,9 @@
 //! What is taken, what is answered, and when it ends.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{mpsc, oneshot};
@@ -66,6 +69,22 @@ async fn each_is_answered_when_it_is_done() {
     let last = answers.next().await.expect("the second").expect("an answer");
     assert_eq!(last, (2, "recorded"));
     assert!(answers.next().await.is_none(), "the caller ended its side, and everything is answered");
+}
+
+#[tokio::test]
+async fn what_comes_together_is_taken_before_any_of_it_is_begun() {
+    for (order, taken_by_then) in [(Order::AsTheyCome, [1, 2, 3]), (Order::Together, [3, 3, 3])] {
+        let (all, (_stop, stopping)) = (Arc::new(AtomicU64::new(0)), Stopping::new());
+        let take = move |number| {
+            let all = Arc::clone(&all);
+            all.fetch_add(1, Ordering::Relaxed);
+            Taken { number, bytes: 1, answer: async move { ((number, all.load(Ordering::Relaxed)), 1) } }
+        };
+        let closing = |number| (number, 0);
+        let answers = answering(stream::iter((1..=3).map(Ok)), order, take, closing, || false, stopping);
+        let answers: Vec<_> = answers.map(|answer| answer.expect("no failure").1).collect().await;
+        assert_eq!(answers, taken_by_then);
+    }
 }
 
 #[tokio::test]
