@@ -14,11 +14,12 @@ use std::{
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
+    task::spawn_blocking,
 };
 
 use crate::limits::IO_BLOCKING_THREADS_MAX;
 
-/// See the module. The threads end when this is dropped, and what runs on them ends where it is.
+/// See the module. The threads end when this is dropped, and what runs on them ends where it is; [`IoThreads::end`] waits for that.
 pub(crate) struct IoThreads {
     first: IoThread,
     others: Box<[IoThread]>,
@@ -28,7 +29,8 @@ pub(crate) struct IoThreads {
 struct IoThread {
     runtime: Handle,
     /// It goes on for as long as this is there.
-    _goes_on: oneshot::Sender<()>,
+    goes_on: oneshot::Sender<()>,
+    thread: thread::JoinHandle<()>,
 }
 
 impl IoThreads {
@@ -47,6 +49,21 @@ impl IoThreads {
         let turn = self.taken.fetch_add(1, Ordering::Relaxed) % (self.others.len() + 1);
         &turn.checked_sub(1).and_then(|turn| self.others.get(turn)).unwrap_or(&self.first).runtime
     }
+
+    /// Ends the threads, those of theirs that wait for the disk too, and waits until they have ended: a process that ends with them
+    /// would take from them what they still use.
+    pub(crate) async fn end(self) {
+        let threads = self.others.into_iter().chain([self.first]).map(|IoThread { goes_on, thread, .. }| {
+            drop(goes_on);
+            thread
+        });
+        let threads: Vec<_> = threads.collect();
+        let ended =
+            spawn_blocking(move || threads.into_iter().map(thread::JoinHandle::join).all(|ended| ended.is_ok()));
+        if !ended.await.unwrap_or_default() {
+            tracing::error!("a thread that served connections panicked");
+        }
+    }
 }
 
 impl IoThread {
@@ -59,8 +76,8 @@ impl IoThread {
             // Nobody says anything: an error means that this was dropped.
             _ = runtime.block_on(ended);
         };
-        thread::Builder::new().name(format!("annalist-io-{number}")).spawn(run)?;
-        Ok(Self { runtime: handle, _goes_on: goes_on })
+        let thread = thread::Builder::new().name(format!("annalist-io-{number}")).spawn(run)?;
+        Ok(Self { runtime: handle, goes_on, thread })
     }
 }
 

@@ -176,7 +176,7 @@ impl Server {
         let mut connections = JoinSet::new();
         connections.spawn(connections::serve(listener, tls, routes, Arc::clone(&threads), stopping));
         tracing::info!(%address, "serving");
-        Ok(Running { address, scheme, reload, store, groups, stop, reporter, tasks, connections, _threads: threads })
+        Ok(Running { address, scheme, reload, store, groups, stop, reporter, tasks, connections, threads })
     }
 }
 
@@ -214,7 +214,7 @@ pub struct Running {
     tasks: JoinSet<()>,
     connections: JoinSet<()>,
     /// Groups run there too: they have to be there until those have ended.
-    _threads: Arc<IoThreads>,
+    threads: Arc<IoThreads>,
 }
 
 impl fmt::Debug for Running {
@@ -252,6 +252,11 @@ impl Running {
         self.stop.send_replace(true);
         while self.connections.join_next().await.is_some() {}
         self.groups.ended().await;
-        self.store.close().await.map_err(ServerError::Close)
+        self.store.close().await.map_err(ServerError::Close)?;
+        // Nothing reads any more, so that they end at once.
+        if let Some(threads) = Arc::into_inner(self.threads) {
+            threads.end().await;
+        }
+        Ok(())
     }
 }

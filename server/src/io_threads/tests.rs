@@ -40,3 +40,15 @@ async fn what_runs_on_them_ends_with_them() {
     drop(all);
     assert!(dropped.recv().await.is_none());
 }
+
+#[tokio::test]
+async fn when_they_have_ended_nothing_of_them_is_left() {
+    let all = IoThreads::start().expect("there are threads");
+    let (held, mut dropped) = mpsc::channel::<()>(1);
+    all.next().spawn(async move {
+        std::future::pending::<()>().await;
+        drop(held);
+    });
+    all.end().await;
+    assert_eq!(dropped.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+}
