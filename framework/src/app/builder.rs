@@ -263,7 +263,32 @@ impl AppBuilder {
         started
     }
 
+    /// Whether what is wired fits together.
+    fn check(&self) -> Result<(), StartError> {
+        if let Some((name, why)) = &self.wrong_workflow {
+            return Err(StartError::Workflow { name, why: why.clone() });
+        }
+        if let Some(category) = self.clash {
+            return Err(StartError::SnapshotsTwice { category });
+        }
+        if let Some((category, command)) = self.command_set.clash() {
+            return Err(StartError::CommandTwice { category, command });
+        }
+        let mut destinations = HashSet::new();
+        for destination in self.outboxes.iter().map(Outbox::destination) {
+            if !destinations.insert(destination.clone()) {
+                return Err(StartError::OutboxTwice { destination });
+            }
+        }
+        let mut names = HashSet::new();
+        if let Some(name) = self.inboxes.iter().map(Inbox::name).find(|name| !names.insert(*name)) {
+            return Err(StartError::InboxTwice { name });
+        }
+        Ok(())
+    }
+
     async fn start_parts(self) -> Result<App, StartError> {
+        self.check()?;
         let Self {
             store,
             env,
@@ -272,7 +297,6 @@ impl AppBuilder {
             layers,
             surroundings,
             rules,
-            clash,
             projections,
             projection_options,
             outboxes,
@@ -280,28 +304,9 @@ impl AppBuilder {
             description,
             command_set,
             sagas,
-            wrong_workflow,
+            ..
         } = self;
-        if let Some((name, why)) = wrong_workflow {
-            return Err(StartError::Workflow { name, why });
-        }
-        if let Some(category) = clash {
-            return Err(StartError::SnapshotsTwice { category });
-        }
-        if let Some((category, command)) = command_set.clash() {
-            return Err(StartError::CommandTwice { category, command });
-        }
         store.trace_with(&tracer);
-        let mut destinations = HashSet::new();
-        for destination in outboxes.iter().map(Outbox::destination) {
-            if !destinations.insert(destination.clone()) {
-                return Err(StartError::OutboxTwice { destination });
-            }
-        }
-        let mut names = HashSet::new();
-        if let Some(name) = inboxes.iter().map(Inbox::name).find(|name| !names.insert(*name)) {
-            return Err(StartError::InboxTwice { name });
-        }
         let set = ProjectionSet::new(Arc::clone(&store.events), Arc::clone(&store.views), Arc::clone(&env));
         let mut set = set.with_options(projection_options);
         for register in projections {

@@ -31,6 +31,9 @@ enum State {
     Closed,
 }
 
+/// How a write went; `None` if it is to be tried again.
+pub(super) type Attempt = Option<Result<(), Error>>;
+
 impl Map {
     pub(super) fn open(dir: &Path, settings: &KeyValueOptions) -> Result<Self, OpenError> {
         let state = RwLock::new(State::Open(open(dir, settings)?));
@@ -49,11 +52,11 @@ impl Map {
         }
     }
 
-    /// Does this while nobody else writes. It says how the write went, or `None` if it is to be tried again.
+    /// Does this while nobody else writes.
     pub(super) fn writing(
         &self,
-        write: impl FnOnce(&DB) -> Result<Option<Result<(), Error>>, StoreError>,
-    ) -> Result<Option<Result<(), Error>>, StoreError> {
+        write: impl FnOnce(&DB) -> Result<Attempt, StoreError>,
+    ) -> Result<Attempt, StoreError> {
         self.with(|db| {
             let mut failing = self.failing.lock();
             let written = write(db)?;
@@ -103,7 +106,7 @@ impl Map {
         let path = self.dir.join("probe");
         let write = || -> io::Result<()> {
             let mut file = File::create(&path)?;
-            file.write_all(&[0; limits::REOPEN_PROBE_BYTES])?;
+            file.write_all(&vec![0; limits::REOPEN_PROBE_BYTES])?;
             file.sync_all()
         };
         let written = write();
