@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::{EventSource, Failure, Random};
 
-/// Events of each group of streams: small enough that its pages fit the default block cache, so that warm means warm.
+/// Events of each group of streams: small enough that its lists fit the default block cache, so that warm means warm.
 const GROUP_EVENTS: u64 = 50_000;
 
 /// Streams that get an event at a time when they are written side by side.

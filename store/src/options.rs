@@ -47,7 +47,8 @@ pub struct StoreOptions {
     /// Events per index chunk. More is less work for the index and more to replay after a crash. Default: 65,536.
     /// Since 0.1.
     pub index_chunk_events: usize,
-    /// Memory for blocks of the index, in bytes; pages of the log are left to the system's page cache. Default: 64 MiB. Since 0.1.
+    /// Memory for blocks of the index, in bytes; pages of the log are left to the system's page cache, which has blocks of
+    /// the index that do not fit too. Default: 16 MiB. Since 0.1.
     pub block_cache_bytes: usize,
     /// Size of a memtable of the log, in bytes; RocksDB preallocates write-ahead logs of about this size. Default: 16 MiB.
     /// Since 0.1.
@@ -73,7 +74,7 @@ impl Default for StoreOptions {
             page_bytes: limits::PAGE_BYTES,
             compression: Compression::None,
             index_chunk_events: limits::INDEX_CHUNK_EVENTS,
-            block_cache_bytes: 64 * 1024 * 1024,
+            block_cache_bytes: 16 * 1024 * 1024,
             memtable_bytes: 16 * 1024 * 1024,
             recycle_wal_files: true,
             disk_reserve_bytes: limits::DISK_RESERVE_BYTES,
