@@ -121,7 +121,7 @@ fn open_locked(
         return Err(damaged(Damage { position: Position::ZERO, detail }.into()));
     }
     let expected = check_wal(&log_dir, &options, indexed)?;
-    let log = open_engine(&log_dir, |path| LogDb::open(path, &options))?;
+    let log = expected.open(&log_dir, &options)?;
     let synced = expected.complete(&log).map_err(damaged)?;
     let last_page = log.last_page().map_err(damaged)?;
     let head = last_page.as_ref().map_or(Position::ZERO, Page::last);

@@ -1,10 +1,55 @@
-//! What a crash leaves of a chunk must not harm the one before it.
+//! What a crash leaves behind must harm nothing.
 
-use annalist_core::{Epoch, Position};
+use std::{fs, io::Write as _};
+
+use annalist_core::{
+    Append, Checkpoints as _, Epoch, EventId, EventStore as _, EventType, Expected, NewEvent, Position, StreamId,
+};
 use rocksdb::Cache;
 
-use super::IndexDb;
-use crate::format::{MARK_KEY, Mark, Totals};
+use super::{IndexDb, LogDb, log::PAGES};
+use crate::{
+    Store, StoreOptions,
+    format::{MARK_KEY, Mark, Totals},
+};
+
+/// The run of seed 2000001068 found this: two flushes were under way, and the process was killed before anything stood in the newest
+/// file of the write-ahead log. The one before it, which notes still needed, ended in what that file had before it was used again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_file_of_the_log_that_ends_in_what_it_had_before_is_opened() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (running, killed) = (dir.path().join("running"), dir.path().join("killed"));
+    let store = Store::open(&running).expect("it opens");
+    let event = NewEvent::new(EventId::generate(), EventType::new("written").expect("a type"), "{}");
+    let append = Append::new().events(StreamId::new("a-1").expect("a stream"), Expected::Any, [event]);
+    store.append(append).await.expect("it is recorded");
+    store.save("consumer", "a note".into()).await.expect("it is saved");
+    {
+        let shared = store.shared().expect("it is open");
+        shared.log.db.flush_cf(shared.log.family(PAGES).expect("it is there")).expect("it is put into tables");
+    }
+    fs::create_dir_all(killed.join("log")).expect("a folder can be made");
+    fs::copy(running.join("STORE"), killed.join("STORE")).expect("it can be copied");
+    let mut logs = Vec::new();
+    for entry in fs::read_dir(running.join("log")).expect("it can be listed") {
+        let name = entry.expect("it can be listed").file_name();
+        fs::copy(running.join("log").join(&name), killed.join("log").join(&name)).expect("it can be copied");
+        logs.extend(name.to_string_lossy().ends_with(".log").then(|| killed.join("log").join(&name)));
+    }
+    store.close().await.expect("it closes");
+    logs.sort();
+    let [needed, newest] = logs.as_slice() else { panic!("two files: {logs:?}") };
+    assert_eq!(fs::metadata(newest).expect("it is there").len(), 0, "nothing stands in the newest");
+    let mut needed = fs::File::options().append(true).open(needed).expect("it can be written");
+    needed.write_all(&[0xff; 80 * 1024]).expect("it can be written");
+
+    let refused = LogDb::open(&killed.join("log"), &StoreOptions::default()).map(|_| ()).unwrap_err();
+    assert!(refused.as_ref().contains("Column family inconsistency"), "RocksDB alone refuses it: {refused}");
+    let store = Store::open(&killed).expect("it opens");
+    assert_eq!(store.head().await.expect("it is known").position, Position::new(1));
+    assert_eq!(store.load("consumer").await.expect("it can be read").as_deref(), Some(b"a note".as_slice()));
+    store.close().await.expect("it closes");
+}
 
 /// The first run of the crash test found this: ingestion links the chunk's file under its final name and then removes the
 /// first one. A crash in between leaves both, and the next chunk was written into the same file.

@@ -16,6 +16,9 @@ use crate::{
     wal::{Files, Place, Scan},
 };
 
+/// What RocksDB says of a log whose files seem to end before what is in tables.
+const INCONSISTENT: &str = "Column family inconsistency";
+
 /// What opening must bring back.
 pub(crate) struct Expected {
     /// Up to where the log must reach.
@@ -57,6 +60,21 @@ pub(crate) fn check_wal(dir: &Path, settings: &StoreOptions, indexed: Position) 
 }
 
 impl Expected {
+    /// Opens the log. RocksDB (11.8) refuses one with a file that is used again, is still needed and is not the last, when it takes
+    /// what that file had before for damage, nothing stands in the files behind it, and pages were put into tables since (its
+    /// `MaybeHandleStopReplayForCorruptionForInconsistency`). It was read here that nothing is missing: then those ends are cut off.
+    pub(crate) fn open(&self, dir: &Path, settings: &StoreOptions) -> Result<LogDb, OpenError> {
+        let engine = |error: rocksdb::Error| OpenError::Engine { dir: dir.to_owned(), detail: error.into_string() };
+        match LogDb::open(dir, settings) {
+            Err(error) if error.as_ref().contains(INCONSISTENT) && self.next_sequence.is_some() => {
+                tracing::warn!(%error, "what the files of the write-ahead log had before is cut off");
+                self.files.cut_ends(dir).map_err(OpenError::io("cut the write-ahead log in", dir))?;
+                LogDb::open(dir, settings).map_err(engine)
+            }
+            opened => opened.map_err(engine),
+        }
+    }
+
     /// Writes again what stands in the write-ahead log and RocksDB did not recover, because a read gave it a wrong bit that is
     /// not on the disk: it takes that for the end of the log, and has removed the files by now (ADR 46). Returns up to where the
     /// log must reach.

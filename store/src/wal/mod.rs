@@ -72,7 +72,7 @@ pub(crate) struct Files(Vec<(u64, File)>);
 impl Files {
     /// Opens all files of the log in a folder. A folder that is not there has none.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
-        let open = |number| Ok((number, File::open(dir.join(format!("{number:06}.log")))?));
+        let open = |number| Ok((number, File::open(dir.join(file_name(number)))?));
         Ok(Self(log_files(dir)?.into_iter().map(open).collect::<io::Result<_>>()?))
     }
 
@@ -84,6 +84,24 @@ impl Files {
             scan.read(from_the_beginning(file)?, *number)?;
         }
         Ok(scan)
+    }
+
+    /// Cuts off what stands behind the last whole record of each file: in a file that is used again, what it had before.
+    pub(crate) fn cut_ends(&self, dir: &Path) -> io::Result<()> {
+        for (number, file) in &self.0 {
+            let (mut reader, mut end) = (Reader::new(from_the_beginning(file)?, *number), 0);
+            while let Some(entry) = reader.next()? {
+                if entry == Entry::Whole {
+                    end = reader.end();
+                }
+            }
+            if end < file.metadata()?.len() {
+                let file = File::options().write(true).open(dir.join(file_name(*number)))?;
+                file.set_len(end)?;
+                file.sync_all()?;
+            }
+        }
+        Ok(())
     }
 
     /// Shows every batch from the one of this number on. Returns the number behind the last one.
@@ -105,6 +123,10 @@ impl Files {
         }
         Ok(next)
     }
+}
+
+fn file_name(number: u64) -> String {
+    format!("{number:06}.log")
 }
 
 fn from_the_beginning(mut file: &File) -> io::Result<BufReader<&File>> {

@@ -70,6 +70,11 @@ impl<R: Read> Reader<R> {
         self.stalls
     }
 
+    /// Where in the file the record that was reported last ends.
+    pub(super) const fn end(&self) -> u64 {
+        self.block_at + self.at as u64
+    }
+
     /// What comes next; `None` at the end of the file.
     pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
         loop {
