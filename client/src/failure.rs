@@ -32,7 +32,7 @@ impl Failure {
         if disagrees(&status) {
             return Self::Refused(AppendError::Unavailable { why });
         }
-        if sources(&status).any(|source| source.is::<ConnectError>() || was_not_sent(source)) {
+        if sources(&status).any(|source| source.is::<ConnectError>() || was_not_sent(source) || came_too_late(source)) {
             return Self::NotTaken(why);
         }
         match status.code() {
@@ -114,6 +114,14 @@ fn with_causes(mut text: String, error: &(dyn Error + 'static)) -> String {
 /// Whether the connection was given up while the request still waited to be sent on it.
 fn was_not_sent(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
+}
+
+/// Whether the server had ended the connection in order before it came to this request: it says up to which it has come, and those
+/// behind it were not looked at (RFC 9113 section 6.8). h2 (0.4) gives this error to these alone; those that are cut off when the
+/// connection is closed get another.
+fn came_too_late(error: &(dyn Error + 'static)) -> bool {
+    let ended = error.downcast_ref::<h2::Error>().filter(|error| error.is_go_away() && error.is_remote());
+    ended.is_some_and(|ended| ended.reason() == Some(h2::Reason::NO_ERROR))
 }
 
 /// Whether the two do not agree on TLS. Nothing was asked then, and asking again would change nothing.

@@ -24,6 +24,7 @@ use tower::ServiceExt as _;
 use crate::{
     io_threads::IoThreads,
     limits,
+    lingering::Lingering,
     stopping::Stopping,
     tls::{Certified, Tls},
 };
@@ -62,7 +63,7 @@ pub(crate) async fn serve(
         let serve = async move {
             // Where it was accepted is not where it is served: there its events are waited for.
             let connection = match connection.into_std().and_then(TcpStream::from_std) {
-                Ok(connection) => connection,
+                Ok(connection) => Lingering::new(connection),
                 Err(error) => return tracing::warn!(%address, %error, "a connection could not be served"),
             };
             let Some(acceptor) = acceptor else {

@@ -28,6 +28,7 @@ mod group;
 mod http;
 
 mod io_threads;
+mod lingering;
 
 mod connections;
 

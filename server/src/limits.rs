@@ -47,6 +47,9 @@ pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// See [`KEEP_ALIVE_INTERVAL`].
 pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection that the server has ended is kept open for what its client is still sending.
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(1);
+
 /// How long requests in flight may take once the server is told to end; then they are cut off, and clients ask again. With
 /// closing the store it stays below the 30 s of grace that Kubernetes gives.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
