@@ -210,8 +210,18 @@ pub(crate) fn relay<S: EventStore + Checkpoints + Clone>(server: &Server, log: &
 
 /// What the stream of the broker at `url` holds.
 pub(crate) async fn stored(url: &str) -> Vec<StoredMessage> {
-    let read = async { annalist_nats::published(url, STREAM).await?.all().await };
-    within("the stored messages", read).await.unwrap()
+    let read = async || annalist_nats::published(url, STREAM).await?.all().await;
+    let read = async {
+        loop {
+            match read().await {
+                Ok(stored) => return stored,
+                // A cluster that elects a leader answers nobody for a while.
+                Err(error) => tracing::debug!(%error, "asking again"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    within("the stored messages", read).await
 }
 
 /// The stream must hold exactly the orders `1 ..= count`, each once, in order.

@@ -63,7 +63,7 @@ impl Map {
             match &written {
                 Some(Ok(())) => *failing = None,
                 Some(Err(error)) if error.kind() != ErrorKind::Incomplete => {
-                    _ = failing.get_or_insert_with(Instant::now)
+                    _ = failing.get_or_insert_with(Instant::now);
                 }
                 _ => {}
             }

@@ -41,7 +41,7 @@ async fn a_file_of_the_log_that_ends_in_what_it_had_before_is_opened() {
     let [needed, newest] = logs.as_slice() else { panic!("two files: {logs:?}") };
     assert_eq!(fs::metadata(newest).expect("it is there").len(), 0, "nothing stands in the newest");
     let mut needed = fs::File::options().append(true).open(needed).expect("it can be written");
-    needed.write_all(&[0xff; 80 * 1024]).expect("it can be written");
+    needed.write_all(&vec![0xff; 80 * 1024]).expect("it can be written");
 
     let refused = LogDb::open(&killed.join("log"), &StoreOptions::default()).map(|_| ()).unwrap_err();
     assert!(refused.as_ref().contains("Column family inconsistency"), "RocksDB alone refuses it: {refused}");
