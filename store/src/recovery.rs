@@ -193,24 +193,21 @@ fn new_store_id() -> StoreId {
     StoreId::new(Uuid::now_v7())
 }
 
-fn open_engine<T>(path: &Path, open: impl FnOnce(&Path) -> Result<T, rocksdb::Error>) -> Result<T, OpenError> {
-    open(path).map_err(|error| OpenError::Engine { dir: path.to_owned(), detail: error.into_string() })
-}
-
 /// Opens the index; a damaged one is removed, since the log has everything that is in it.
 fn open_index(dir: &Path, cache: &Cache) -> Result<IndexDb, OpenError> {
     if wal::manifest_stalls(dir) {
         tracing::warn!("the MANIFEST of the index is damaged: rebuilding it");
         remove_dir(dir)?;
     }
-    match IndexDb::open(dir, cache) {
+    let opened = match IndexDb::open(dir, cache) {
         Err(error) if error.kind() == rocksdb::ErrorKind::Corruption => {
             tracing::warn!(%error, "the index is damaged: rebuilding it");
             remove_dir(dir)?;
-            open_engine(dir, |path| IndexDb::open(path, cache))
+            IndexDb::open(dir, cache)
         }
-        opened => open_engine(dir, |_| opened),
-    }
+        opened => opened,
+    };
+    opened.map_err(|error| OpenError::Engine { dir: dir.to_owned(), detail: error.into_string() })
 }
 
 pub(crate) fn remove_dir(path: &Path) -> Result<(), OpenError> {
