@@ -38,6 +38,10 @@ use clap::{Parser, Subcommand};
 use failure::{Done, Failure};
 use output::Output;
 
+/// Allocates for RocksDB too (docs/adr/0073).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What the exit codes mean, as `--help` says it.
 const EXIT_CODES: &str = "\
 Exit codes:

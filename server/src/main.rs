@@ -5,6 +5,10 @@ use std::{io::Write as _, process::ExitCode};
 use annalist_server::{Arguments, Role, new_key, runtime, serve};
 use clap::{Parser, Subcommand};
 
+/// Allocates for RocksDB too (docs/adr/0073).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[derive(Parser, Debug)]
 #[command(version, about = "A store of events as a server")]
 struct Command {

@@ -3,6 +3,10 @@
 use annalist_server::{Arguments, runtime, serve};
 use clap::Parser;
 
+/// That of the server's own programs.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[derive(Parser)]
 struct Command {
     #[command(flatten)]

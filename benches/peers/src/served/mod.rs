@@ -56,16 +56,26 @@ fn measure_one<P: Follow>(task: &Task) -> Result<Figures, Failure> {
     }
 }
 
-/// A server of this name as a command; `serve` is what it does, but for the one that is a program of its own.
+/// A server of this name as a command; `serve` is what it does, but for those that are programs of their own, with the allocators
+/// that they ship with.
 fn command(name: &str) -> Result<Command, Failure> {
     let own = std::env::current_exe()?;
-    if name == "tephra" {
-        let mut command = Command::new(own.with_file_name("tephra-served"));
-        // As its program sets at its start.
-        command.env("_RJEM_MALLOC_CONF", "background_thread:true");
-        return Ok(command);
+    match name {
+        "annalist" => Ok(Command::new(own.with_file_name("annalist-served"))),
+        "tephra" => {
+            let mut command = Command::new(own.with_file_name("tephra-served"));
+            // `background_thread` as its program sets it at its start. The rest is jemalloc's default: what it is compiled with
+            // here is for Annalist.
+            let arenas = 4 * std::thread::available_parallelism()?.get();
+            let settings =
+                format!("narenas:{arenas},dirty_decay_ms:10000,muzzy_decay_ms:0,background_thread:true");
+            command.env("MALLOC_CONF", settings);
+            Ok(command)
+        }
+        name => {
+            let mut command = Command::new(own);
+            command.args([SERVE, name]);
+            Ok(command)
+        }
     }
-    let mut command = Command::new(own);
-    command.args([SERVE, name]);
-    Ok(command)
 }

@@ -7,7 +7,6 @@ use std::{
     process::{Child, ChildStdin, Stdio},
 };
 
-use annalist_server::{Server, ServerOptions};
 use benches::Failure;
 use tokio::{sync::oneshot, task::spawn_blocking};
 use umadb_server::{ServerOptions as UmaDbOptions, StorageOptions, start_server_with_options};
@@ -69,23 +68,9 @@ pub(crate) fn serve(name: &str, folder: &Path) -> Result<(), Failure> {
         _ = ended.send(());
     });
     match name {
-        "annalist" => runtime.block_on(annalist(folder, end)),
         "umadb" => runtime.block_on(umadb(folder, end)),
         name => Err(format!("{name} is no server").into()),
     }
-}
-
-async fn annalist(folder: &Path, end: oneshot::Receiver<()>) -> Result<(), Failure> {
-    let mut options = ServerOptions::default();
-    options.listen.set_port(0);
-    folder.clone_into(&mut options.data);
-    if let Ok(store) = std::env::var("PEERS_OPTIONS") {
-        options.store = serde_json::from_str(&store)?;
-    }
-    let running = Server::start(options).await?;
-    println!("{LISTENING}{}", running.address());
-    _ = end.await;
-    Ok(running.shutdown().await?)
 }
 
 async fn umadb(folder: &Path, end: oneshot::Receiver<()>) -> Result<(), Failure> {
