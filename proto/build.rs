@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Most events have none, and lists of events make room for a few at a time.
         .boxed(".annalist.v1.NewEvent.metadata")
         .boxed(".annalist.v1.RecordedEvent.metadata")
+        .extern_path(".annalist.v1.PipelineRequest", "crate::pipeline::PipelineRequest")
         .codec_path("crate::codec::Buffered")
         .compile_fds(described)?;
     Ok(())

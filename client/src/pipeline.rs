@@ -4,9 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use annalist_core::StoreError;
 use annalist_proto::{
-    store_status,
+    PipelineRequest, store_status,
     v1::{self, event_store_client::EventStoreClient},
 };
+use bytes::Bytes;
 use futures_util::{Stream, stream::poll_fn};
 use parking_lot::Mutex;
 use tokio::{
@@ -232,8 +233,9 @@ fn closed() -> Status {
 pub(crate) enum Appends {}
 
 impl Kind for Appends {
-    type Question = v1::AppendRequest;
-    type Asked = v1::PipelineRequest;
+    /// See [`encode_append`](annalist_proto::encode_append).
+    type Question = Bytes;
+    type Asked = PipelineRequest;
     type Answer = v1::AppendResponse;
     type Said = v1::PipelineResponse;
 
@@ -244,8 +246,8 @@ impl Kind for Appends {
         client.pipeline(asked).await
     }
 
-    fn asked(number: u64, append: v1::AppendRequest, trace: Option<v1::TraceContext>) -> v1::PipelineRequest {
-        v1::PipelineRequest { number, append: Some(append), trace }
+    fn asked(number: u64, append: Bytes, trace: Option<v1::TraceContext>) -> PipelineRequest {
+        PipelineRequest { number, append, trace }
     }
 
     fn understood(said: v1::PipelineResponse) -> (u64, Said<v1::AppendResponse>) {

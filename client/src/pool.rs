@@ -9,6 +9,7 @@ use annalist_proto::{
     MESSAGE_BYTES_MAX,
     v1::{self, event_store_client::EventStoreClient},
 };
+use bytes::Bytes;
 use tonic::{
     Response, Status,
     metadata::MetadataMap,
@@ -75,7 +76,7 @@ impl Short {
     /// Appends on the call that appends share.
     pub(crate) async fn append(
         &self,
-        append: v1::AppendRequest,
+        append: Bytes,
         trace: Option<v1::TraceContext>,
         metadata: impl FnOnce() -> MetadataMap,
     ) -> Result<Response<v1::AppendResponse>, Status> {

@@ -47,7 +47,7 @@ type Current = dyn Fn() -> Option<TraceContext> + Send + Sync;
 /// What is asked in one attempt, and until when.
 pub(crate) struct Asked<Q> {
     pub(crate) question: Q,
-    deadline: Instant,
+    pub(crate) deadline: Instant,
 }
 
 /// Whether a request may be sent again that the server may have received.

@@ -6,7 +6,7 @@ use annalist_core::{
     Append, AppendError, Appended, Batches, Checkpoints, Cursor, EventStore, Invalid, Key, Outcome, Position, Query,
     Read, Snapshot, Snapshots, Statistics, StoreError, StreamId, Subscription, Timestamp, TraceContext,
 };
-use annalist_proto::v1;
+use annalist_proto::{encode_append, v1};
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -92,16 +92,22 @@ impl EventStore for RemoteStore {
         let again = if append.keyed.is_some() || append.event_count() == 0 { Again::Harmless } else { Again::Never };
         let key = append.keyed.as_ref().map(|keyed| &keyed.key);
         let failure = |status| Failure::of(status, &append.conditions, key);
-        let remote = &self.remote;
-        let attempt = |asked: Asked<_>| async move {
+        let (remote, append) = (&self.remote, &append);
+        let shares_a_call = bytes <= PIPELINE_APPEND_BYTES_MAX;
+        let encoded = if shares_a_call { encode_append(append) } else { Bytes::new() };
+        let attempt = |Asked { question: encoded, deadline }| async move {
             let short = remote.short();
-            if bytes > PIPELINE_APPEND_BYTES_MAX || !short.knows_appends() {
-                // In a box: what a call of its own needs is large, and most appends would carry room for it around.
-                return Box::pin(async move { remote.streams().append(remote.timed(asked)).await }).await;
+            if shares_a_call && short.knows_appends() {
+                return short.append(encoded, remote.trace(), || remote.metadata()).await;
             }
-            short.append(asked.question, remote.trace(), || remote.metadata()).await
+            // In a box: what a call of its own needs is large, and most appends would carry room for it around.
+            Box::pin(async move {
+                let question = v1::AppendRequest::from(append);
+                remote.streams().append(remote.timed(Asked { question, deadline })).await
+            })
+            .await
         };
-        let answer = remote.call(|| v1::AppendRequest::from(&append), again, failure, attempt).await;
+        let answer = remote.call(|| encoded.clone(), again, failure, attempt).await;
         let answer = answer.map_err(Failure::into_append_error)?;
         let appended = answer.appended.ok_or_else(|| missing("append"))?;
         Ok(appended.try_into().map_err(|error| incomprehensible(&error))?)

@@ -6,7 +6,8 @@ use annalist_core::{
 };
 
 use crate::{
-    cursor::{bytes_of, event_id, malformed},
+    cursor::{bytes_of, event_id},
+    pipeline::type_version,
     query, v1,
 };
 
@@ -50,10 +51,7 @@ impl TryFrom<v1::NewEvent> for NewEvent {
     type Error = Invalid;
     fn try_from(event: v1::NewEvent) -> Result<Self, Invalid> {
         let id = if event.id.is_empty() { EventId::generate() } else { event_id(&event.id)? };
-        let version = u16::try_from(event.type_version.max(1)).map_err(|_| {
-            let (name, version) = (&event.r#type, event.type_version);
-            malformed(format!("the event type `{name}` has version {version}; at most {} is allowed", u16::MAX))
-        })?;
+        let version = type_version(&event.r#type, event.type_version.into())?;
         let new = Self::new(id, EventType::versioned(event.r#type, version)?, event.payload)
             .with_tags(query::tags(event.tags)?)
             .with_metadata(event.metadata.map(|metadata| (*metadata).into()).unwrap_or_default());

@@ -35,10 +35,13 @@ mod failure;
 
 mod import;
 
+mod pipeline;
+
 pub use append::{stored_stream_version, stream_version};
 pub use failure::{Failed, append_status, store_status};
 pub use import::{import_error, import_status};
 pub use limits::{MESSAGE_BYTES_MAX, PORT};
+pub use pipeline::{PipelineRequest, decode_append, encode_append};
 pub use reading::{delivery, events, form, stored_events, subscribe, subscribed};
 
 /// What a message takes on the wire, with the five bytes that gRPC puts before it.

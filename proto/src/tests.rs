@@ -29,7 +29,7 @@ fn plain() -> NewEvent {
     NewEvent::new(EventId::new(Uuid::from_u128(1)), EventType::new("opened").expect("a valid type"), "{}")
 }
 
-fn decorated() -> NewEvent {
+pub(crate) fn decorated() -> NewEvent {
     let kind = EventType::versioned("closed", u16::MAX).expect("a valid type");
     let metadata = Metadata {
         correlation_id: Some("conversation".to_owned()),
@@ -56,7 +56,7 @@ fn queries() -> Vec<Query> {
     ]
 }
 
-fn appends() -> Vec<Append> {
+pub(crate) fn appends() -> Vec<Append> {
     let key = Key::new("scope", "id").expect("a valid key");
     let append = Append::new()
         .events(stream("account-1"), Expected::NoStream, [plain(), decorated()])

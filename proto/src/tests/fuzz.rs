@@ -6,11 +6,12 @@ mod harness;
 use annalist_core::{
     Append, Condition, Cursor, EventId, Position, Query, Read, RecordedEvent, Snapshot, Timestamp, Version,
 };
+use bytes::Bytes;
 use prost::Message;
 use uuid::Uuid;
 
 use super::{appends, cursor, decorated, queries, stream};
-use crate::{subscribe, subscribed, v1};
+use crate::{decode_append, encode_append, subscribe, subscribed, v1};
 use harness::Target;
 
 /// Takes a message apart and puts it together again, which must not change what it says.
@@ -44,12 +45,22 @@ fn run(bytes: &[u8]) -> String {
     let Some((kind, bytes)) = bytes.split_first() else { return "nothing".to_owned() };
     match kind % 8 {
         0 => read("query", bytes, |query: v1::Query| Query::try_from(query), v1::Query::from),
-        1 => read(
-            "append",
-            bytes,
-            |append: v1::AppendRequest| Append::try_from(append),
-            |append| v1::AppendRequest::from(&append),
-        ),
+        1 => {
+            let found = read(
+                "append",
+                bytes,
+                |append: v1::AppendRequest| Append::try_from(append),
+                |append| v1::AppendRequest::from(&append),
+            );
+            let by_hand = decode_append(&Bytes::copy_from_slice(bytes));
+            if let Ok(append) = &by_hand {
+                let sent = encode_append(append);
+                assert!(decode_append(&sent).as_ref() == Ok(append), "an append comes back as something else");
+                let generated = v1::AppendRequest::decode(sent).expect("a message that was just encoded");
+                assert!(Append::try_from(generated).as_ref() == Ok(append), "what is generated reads something else");
+            }
+            format!("{found}, by hand {}", by_hand.is_ok())
+        }
         2 => read("read", bytes, |read: v1::ReadRequest| Read::try_from(read), v1::ReadRequest::from),
         3 => read("subscribe", bytes, subscribed, |(query, after)| subscribe(query, after)),
         4 => read("cursor", bytes, |cursor: v1::Cursor| Cursor::try_from(cursor), v1::Cursor::from),

@@ -1,7 +1,7 @@
 //! The service `EventStore`.
 
-use annalist_core::{Append, Batches, Key, Read, Timestamp};
-use annalist_proto::{form, subscribed, v1};
+use annalist_core::{Append, Batches, Invalid, Key, Read, Timestamp};
+use annalist_proto::{PipelineRequest, form, subscribed, v1};
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tonic::{Request, Response, Status, Streaming};
@@ -28,9 +28,9 @@ type Answer<T> = Result<Response<T>, Status>;
 pub(super) async fn append(
     store: &super::Events,
     who: &Principal,
-    request: v1::AppendRequest,
+    append: Result<Append, Invalid>,
 ) -> Result<v1::Appended, Status> {
-    let append = Append::try_from(request).map_err(invalid)?;
+    let append = append.map_err(invalid)?;
     who.may_append(&append).map_err(denied)?;
     let appended = store.append(append).await.map_err(|error| refused(&error))?;
     Ok(appended.into())
@@ -67,11 +67,11 @@ impl v1::event_store_server::EventStore for Events {
 
     async fn append(&self, request: Request<v1::AppendRequest>) -> Answer<v1::AppendResponse> {
         let who = who(&request)?;
-        let appended = append(&self.store, &who, request.into_inner()).await?;
+        let appended = append(&self.store, &who, request.into_inner().try_into()).await?;
         Ok(Response::new(v1::AppendResponse { appended: Some(appended) }))
     }
 
-    async fn pipeline(&self, requests: Request<Streaming<v1::PipelineRequest>>) -> Answer<Self::PipelineStream> {
+    async fn pipeline(&self, requests: Request<Streaming<PipelineRequest>>) -> Answer<Self::PipelineStream> {
         let caller = Caller::of(&requests, &self.store, &self.stopping)?;
         Ok(Response::new(shared::appends(caller, requests.into_inner())))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annalist_proto::{
-    framed_bytes,
+    PipelineRequest, decode_append, framed_bytes,
     v1::{self, lookup_response::Answer as Looking, pipeline_response::Answer as Appending},
 };
 use tokio::runtime::Handle;
@@ -75,13 +75,13 @@ impl Caller {
 }
 
 /// Appends that share a call.
-pub(super) fn appends(caller: Caller, requests: Streaming<v1::PipelineRequest>) -> Answers<v1::PipelineResponse> {
+pub(super) fn appends(caller: Caller, requests: Streaming<PipelineRequest>) -> Answers<v1::PipelineResponse> {
     let (scarce, stopping) = (caller.memory_is_scarce(), caller.0.stopping.clone());
-    let take = move |request: v1::PipelineRequest| {
+    let take = move |request: PipelineRequest| {
         let (number, bytes, caller) = (request.number, framed_bytes(&request), caller.clone());
         let span = requests::shared(PIPELINE, request.trace.as_ref());
         let answer = async move {
-            let appended = append(&caller.0.store, &caller.0.who, request.append.unwrap_or_default()).await;
+            let appended = append(&caller.0.store, &caller.0.who, decode_append(&request.append)).await;
             let answer = caller.answered(bytes, appended, Appending::Appended, Appending::Refusal);
             (v1::PipelineResponse { number, answer: Some(answer) }, bytes)
         };
