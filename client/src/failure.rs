@@ -1,6 +1,9 @@
 //! What became of an attempt that failed.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+};
 
 use annalist_core::{AppendError, Condition, Invalid, Key, StoreError};
 use annalist_proto::Failed;
@@ -32,7 +35,9 @@ impl Failure {
         if disagrees(&status) {
             return Self::Refused(AppendError::Unavailable { why });
         }
-        if sources(&status).any(|source| source.is::<ConnectError>() || was_not_sent(source) || came_too_late(source)) {
+        if sources(&status).any(|source| {
+            source.is::<ConnectError>() || was_not_sent(source) || came_too_late(source) || nothing_was_said(source)
+        }) {
             return Self::NotTaken(why);
         }
         match status.code() {
@@ -124,10 +129,15 @@ fn came_too_late(error: &(dyn Error + 'static)) -> bool {
     ended.is_some_and(|ended| ended.reason() == Some(h2::Reason::NO_ERROR))
 }
 
+/// Whether the connection ended before the server had said anything on it; no other has this kind of error once it is made.
+fn nothing_was_said(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
 /// Whether the two do not agree on TLS. Nothing was asked then, and asking again would change nothing.
 fn disagrees(error: &(dyn Error + 'static)) -> bool {
     sources(error).any(|source| {
-        let inner = source.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let inner = source.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) || source.is::<rustls::Error>()
     })
 }

@@ -9,6 +9,7 @@ mod limits;
 mod options;
 
 mod budget;
+mod connector;
 mod failure;
 mod pause;
 mod tls;

@@ -3,6 +3,7 @@
 use std::{
     num::NonZeroU8,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use annalist_proto::{
@@ -16,7 +17,10 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::pipeline::{Appends, Lookups, Pipeline};
+use crate::{
+    connector::connect_lazy,
+    pipeline::{Appends, Lookups, Pipeline},
+};
 
 /// Some connections are for what is answered soon, the others for what is long or has no end, so that the first does not wait
 /// behind the second. Each is made when it is first used, and again by itself when it breaks.
@@ -34,12 +38,13 @@ pub(crate) struct Short {
 }
 
 impl Pool {
-    pub(crate) fn new(endpoint: &Endpoint, connections: NonZeroU8) -> Self {
+    pub(crate) fn new(endpoint: &Endpoint, connect_timeout: Duration, connections: NonZeroU8) -> Self {
+        let connect = || connect_lazy(endpoint, connect_timeout);
         let connections = usize::from(connections.get());
         let long = connections / 2;
         Self {
-            short: Turns::new(|| Short::new(endpoint.connect_lazy()), connections - long),
-            long: (long > 0).then(|| Turns::new(|| endpoint.connect_lazy(), long)),
+            short: Turns::new(|| Short::new(connect()), connections - long),
+            long: (long > 0).then(|| Turns::new(connect, long)),
         }
     }
 

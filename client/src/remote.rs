@@ -82,7 +82,6 @@ impl Remote {
             endpoint
         };
         let endpoint = endpoint
-            .connect_timeout(options.connect_timeout)
             .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
             .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
             .max_frame_size(limits::FRAME_BYTES_MAX)
@@ -92,7 +91,7 @@ impl Remote {
             .keep_alive_while_idle(true);
         Ok(Self {
             address: address.to_owned(),
-            pool: Pool::new(&endpoint, options.connections),
+            pool: Pool::new(&endpoint, options.connect_timeout, options.connections),
             options,
             budget: Budget::new(),
             closed: watch::Sender::new(false),
