@@ -133,8 +133,8 @@ pub(crate) const GROUP_SAVE_INTERVAL: Duration = Duration::from_millis(100);
 /// A large note is written less often: an interval more for each so many bytes of it (256 KiB), so that a group writes no more
 /// than 2.5 MiB in a second.
 pub(crate) const GROUP_SAVE_BYTES: usize = 256 * 1024;
-/// From how many bytes of its note on a group takes no more in (4 MiB): a note is written whole. Names of streams may have a
-/// kilobyte, and so may reasons; with short ones the bounds on the numbers of events come first.
+/// From how many bytes of what is not settled on a group takes no more in (4 MiB), about as a note has it, which is written whole.
+/// Names of streams may have a kilobyte, and so may reasons; with short ones the bounds on the numbers of events come first.
 pub(crate) const GROUP_NOTE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most words that wait for a group: answers of its members, mostly. Those beyond wait at the members.
 pub(crate) const GROUP_ORDERS_MAX: usize = 1024;

@@ -116,6 +116,7 @@ impl Run {
             answer_within: terms.answer_within,
             open_max: GROUP_OPEN_MAX,
             parked_max: GROUP_PARKED_MAX,
+            bytes_max: GROUP_NOTE_BYTES_MAX,
         };
         let (group, members, events) = (Group::restored(rules, unsettled), HashMap::new(), HashMap::new());
         let began = Instant::now();
@@ -178,14 +179,9 @@ impl Run {
                 None | Some(Order::End) => return Ok(false),
                 Some(order) => self.obey(order).await?,
             },
-            delivered = self.subscription.next(), if self.takes_in() => self.take(delivered?),
+            delivered = self.subscription.next(), if self.group.has_room() => self.take(delivered?),
         }
         Ok(true)
-    }
-
-    /// Whether there is room for more events.
-    fn takes_in(&self) -> bool {
-        self.group.has_room() && self.note.len() < GROUP_NOTE_BYTES_MAX
     }
 
     /// Says how it stands to whoever measures.
@@ -327,8 +323,10 @@ impl Run {
     }
 
     async fn keep(&mut self) -> Result<(), StoreError> {
-        let unsettled = self.group.unsettled().collect();
-        let kept = Kept { terms: self.terms.clone(), read: self.read, unsettled };
+        // What nobody was ever given is taken in again from the log.
+        let untouched = self.group.untouched().map(|position| self.read.at(Position::new(position.saturating_sub(1))));
+        let (read, unsettled) = (untouched.unwrap_or(self.read), self.group.unsettled().collect());
+        let kept = Kept { terms: self.terms.clone(), read, unsettled };
         let note = note::encode(&kept)?;
         if note != self.note {
             note::save(&self.store, &self.name, note.clone()).await?;

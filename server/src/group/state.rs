@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    ops::Bound,
     sync::Arc,
     time::Duration,
 };
@@ -22,6 +23,8 @@ pub(crate) struct Rules {
     pub(crate) open_max: usize,
     /// Most events that are parked or behind a parked one.
     pub(crate) parked_max: usize,
+    /// Most bytes of what is not settled, about, as it is kept.
+    pub(crate) bytes_max: usize,
 }
 
 /// A member, by a number that is never given again.
@@ -102,19 +105,28 @@ pub(crate) struct Group {
     parked: BTreeSet<u64>,
     /// Events that are parked or behind a parked one.
     held: usize,
+    /// The last event of the log that was ever handed out, or was kept.
+    reached: u64,
+    /// What is not settled as it is kept, in bytes, about.
+    bytes: usize,
 }
+
+/// What an event that is not settled takes where it is kept, in bytes, without the name of its stream and the reason why it is parked.
+const ITEM_BYTES: usize = 64;
 
 impl Group {
     /// Without events and members.
     pub(crate) fn new(rules: Rules) -> Self {
         let (lanes, streams, ready, timers) = (HashMap::new(), BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { rules, lanes, streams, ready, timers, members: BTreeMap::new(), parked: BTreeSet::new(), held: 0 }
+        let (members, parked) = (BTreeMap::new(), BTreeSet::new());
+        Self { rules, lanes, streams, ready, timers, members, parked, held: 0, reached: 0, bytes: 0 }
     }
 
     /// As it was kept. What was with a member is with nobody now, and has had its attempt.
     pub(crate) fn restored(rules: Rules, unsettled: impl IntoIterator<Item = Unsettled>) -> Self {
         let mut group = Self::new(rules);
         for Unsettled { position, stream, attempts, parked } in unsettled {
+            group.reached = position;
             let is_first = !group.lanes.contains_key(&stream);
             group.add(Item { position, attempts }, Arc::clone(&stream));
             let spent = (attempts >= rules.attempts_max).then(|| "it was handed out, and never answered".to_owned());
@@ -129,7 +141,7 @@ impl Group {
 
     /// Whether another event can be taken in.
     pub(crate) fn has_room(&self) -> bool {
-        self.open() < self.rules.open_max && self.held < self.rules.parked_max
+        self.open() < self.rules.open_max && self.held < self.rules.parked_max && self.bytes < self.rules.bytes_max
     }
 
     /// Unsettled events that are neither parked nor behind a parked one.
@@ -155,6 +167,7 @@ impl Group {
 
     fn add(&mut self, item: Item, stream: Arc<str>) {
         let position = item.position;
+        self.bytes += stream.len() + ITEM_BYTES;
         self.streams.insert(position, Arc::clone(&stream));
         if let Some(lane) = self.lanes.get_mut(&stream) {
             self.held += usize::from(matches!(lane.head, Head::Parked { .. }));
@@ -196,6 +209,7 @@ impl Group {
         let item = self.lanes.get_mut(&stream)?.items.front_mut()?;
         item.attempts += 1;
         let attempt = item.attempts;
+        self.reached = self.reached.max(position);
         self.set(&stream, Head::With { member, until: now + self.rules.answer_within });
         Some(HandedOut { member, position, attempt })
     }
@@ -263,9 +277,15 @@ impl Group {
         true
     }
 
-    /// What is not settled, in the order of the log.
+    /// The first event that was never handed out, nor any behind it: from there on the log says what there is.
+    pub(crate) fn untouched(&self) -> Option<u64> {
+        let behind = (Bound::Excluded(self.reached), Bound::Unbounded);
+        self.streams.range(behind).next().map(|(&position, _)| position)
+    }
+
+    /// What is not settled and cannot be taken from the log again: everything before [`Group::untouched`], in the order of the log.
     pub(crate) fn unsettled(&self) -> impl Iterator<Item = Unsettled> {
-        self.streams.iter().filter_map(|(&position, stream)| {
+        self.streams.range(..=self.reached).filter_map(|(&position, stream)| {
             let lane = self.lanes.get(stream)?;
             let at = lane.items.binary_search_by_key(&position, |item| item.position).ok()?;
             let parked = match &lane.head {
@@ -308,6 +328,7 @@ impl Group {
         let Some(lane) = self.lanes.get_mut(stream) else { return };
         if let Some(item) = lane.items.pop_front() {
             self.streams.remove(&item.position);
+            self.bytes -= stream.len() + ITEM_BYTES;
             self.ready.remove(&item.position);
         }
         match lane.items.front() {
@@ -330,9 +351,10 @@ impl Group {
                 }
             }
             Head::Delayed { until } => _ = self.timers.remove(&(until, position)),
-            Head::Parked { .. } => {
+            Head::Parked { why } => {
                 self.parked.remove(&position);
                 self.held -= count;
+                self.bytes -= why.len();
             }
         }
         match &lane.head {
@@ -344,9 +366,10 @@ impl Group {
                 }
             }
             Head::Delayed { until } => _ = self.timers.insert((*until, position)),
-            Head::Parked { .. } => {
+            Head::Parked { why } => {
                 self.parked.insert(position);
                 self.held += count;
+                self.bytes += why.len();
             }
         }
     }

@@ -307,7 +307,7 @@ impl Drop for LogDb {
 /// The families of the log; `as_they_are` leaves their tables alone.
 pub(super) fn families(settings: &StoreOptions, as_they_are: bool) -> [ColumnFamilyDescriptor; 2] {
     // The scan of the write-ahead log knows the pages' family by its number, which follows from this order.
-    [(PAGES, options::pages_family(settings)), (STATE, options::state_family())].map(|(name, mut family)| {
+    [(PAGES, options::pages_family(settings)), (STATE, options::state_family(settings))].map(|(name, mut family)| {
         family.set_disable_auto_compactions(as_they_are);
         ColumnFamilyDescriptor::new(name, family)
     })

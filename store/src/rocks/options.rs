@@ -21,6 +21,8 @@ const FILTER_BITS: f64 = 10.0;
 const LOG_FILES_KEPT: usize = 4;
 /// Memtables of the log: one that is written to, the others wait to become tables.
 const MEMTABLES_MAX: i32 = 4;
+/// What the memtable of the notes takes at a time, in bytes (128 KiB).
+const NOTES_BLOCK_BYTES: usize = 128 * 1024;
 /// Files of the write-ahead log that wait to be used again, each about the size of a memtable: one for the writer, one
 /// more for when a memtable fills before the one before it is written out.
 const WAL_FILES_RECYCLED: usize = 2;
@@ -100,10 +102,14 @@ pub(super) fn pages_family(options: &StoreOptions) -> Options {
     family
 }
 
-/// The consumers' notes: few and small.
-pub(super) fn state_family() -> Options {
+/// The consumers' notes: few and small, and written again and again. Every version of one stays in the memtable until that becomes
+/// a table, and the pages' memtable becomes one with it: so it has as much room as theirs, which is what fills first then (ADR 75).
+pub(super) fn state_family(options: &StoreOptions) -> Options {
     let mut family = common();
-    family.set_write_buffer_size(1024 * 1024);
+    family.set_write_buffer_size(options.memtable_bytes);
+    family.set_max_write_buffer_number(MEMTABLES_MAX);
+    // What most stores have of notes fits in one.
+    family.set_arena_block_size(NOTES_BLOCK_BYTES.min(options.memtable_bytes / 8));
     family
 }
 

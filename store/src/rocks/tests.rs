@@ -5,12 +5,14 @@ use std::{fs, io::Write as _};
 use annalist_core::{
     Append, Checkpoints as _, Epoch, EventId, EventStore as _, EventType, Expected, NewEvent, Position, StreamId,
 };
+use bytes::Bytes;
 use rocksdb::Cache;
 
 use super::{IndexDb, LogDb, log::PAGES};
 use crate::{
     Store, StoreOptions,
     format::{MARK_KEY, Mark, Totals},
+    options::Durability,
 };
 
 /// The run of seed 2000001068 found this: two flushes were under way, and the process was killed before anything stood in the newest
@@ -49,6 +51,26 @@ async fn a_file_of_the_log_that_ends_in_what_it_had_before_is_opened() {
     assert_eq!(store.head().await.expect("it is known").position, Position::new(1));
     assert_eq!(store.load("consumer").await.expect("it can be read").as_deref(), Some(b"a note".as_slice()));
     store.close().await.expect("it closes");
+}
+
+#[tokio::test]
+async fn tables_of_the_log_are_as_large_with_notes_as_without() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut options = StoreOptions::default();
+    (options.memtable_bytes, options.durability) = (8 * 1024 * 1024, Durability::ProcessCrash);
+    let store = Store::open_with(dir.path(), options.clone()).expect("it opens");
+    let (payload, note) = (vec![b'e'; 64 * 1024], Bytes::from(vec![b'n'; 64 * 1024]));
+    for _ in 0..64 {
+        let event = NewEvent::new(EventId::generate(), EventType::new("written").expect("a type"), payload.clone());
+        let append = Append::new().events(StreamId::new("a-1").expect("a stream"), Expected::Any, [event]);
+        store.append(append).await.expect("it is recorded");
+        store.save("consumer", note.clone()).await.expect("it is saved");
+    }
+    store.close().await.expect("it closes, and puts what is in memory into tables");
+    let log = LogDb::open_to_look(&dir.path().join("log"), &options).expect("it opens");
+    let tables = log.db.live_files().expect("they can be listed");
+    let of_pages = tables.iter().filter(|table| table.column_family_name == PAGES).count();
+    assert_eq!(of_pages, 1, "four mebibytes beside as many of notes fill no memtable: {tables:?}");
 }
 
 /// The first run of the crash test found this: ingestion links the chunk's file under its final name and then removes the

@@ -4,8 +4,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-const RULES: Rules =
-    Rules { attempts_max: 3, answer_within: Duration::from_secs(10), open_max: 1000, parked_max: 1000 };
+const RULES: Rules = Rules {
+    attempts_max: 3,
+    answer_within: Duration::from_secs(10),
+    open_max: 1000,
+    parked_max: 1000,
+    bytes_max: 1024 * 1024,
+};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -199,23 +204,42 @@ impl Model {
                 self.settled(parked.position);
             }
             Step::Restart => {
-                let kept: Vec<_> = self.group.unsettled().collect();
+                let (kept, untouched): (Vec<_>, _) = (self.group.unsettled().collect(), self.group.untouched());
                 self.group = Group::restored(RULES, kept.clone());
+                assert_eq!(self.group.untouched(), None, "what is kept is before it");
                 self.members.clear();
                 self.with.clear();
                 for (before, after) in kept.iter().zip(self.group.unsettled()) {
                     assert_eq!((before.position, before.attempts), (after.position, after.attempts));
                     assert!(before.parked.is_none() || before.parked == after.parked, "what is parked stays parked");
                 }
+                // As the log has them.
+                for (position, stream) in self.log(untouched.unwrap_or(u64::MAX)) {
+                    assert!(!self.attempts.contains_key(&position), "nobody has ever had it");
+                    self.group.offer(position, &stream.to_string());
+                }
             }
         }
+    }
+
+    /// What was offered from there on, and the streams of it.
+    fn log(&self, from: u64) -> BTreeMap<u64, u8> {
+        (from..=self.offered).map(|position| (position, self.stream_of(position))).collect()
     }
 
     /// What the group says of itself.
     fn check(&self) {
         let known: BTreeSet<u64> = self.unsettled.values().flatten().copied().collect();
-        let unsettled: Vec<Unsettled> = self.group.unsettled().collect();
-        assert_eq!(unsettled.iter().map(|item| item.position).collect::<BTreeSet<_>>(), known, "nothing is lost");
+        let kept = self.group.unsettled().map(|item| item.position);
+        let again = self.group.untouched().map_or(0..0, |first| first..self.offered + 1);
+        assert_eq!(
+            kept.chain(again).collect::<BTreeSet<_>>(),
+            known,
+            "nothing is lost, and nothing settled comes again"
+        );
+        let bytes: usize = self.group.streams.values().map(|stream| stream.len() + ITEM_BYTES).sum();
+        let reasons: usize = self.group.parked().map(|parked| parked.why.len()).sum();
+        assert_eq!(self.group.bytes, bytes + reasons);
         let held: usize = self.group.parked().map(|parked| 1 + parked.behind).sum();
         assert_eq!(self.group.open() + held, known.len());
         let parked: BTreeSet<u64> = self.group.parked().map(|parked| parked.position).collect();
@@ -242,6 +266,7 @@ proptest! {
             }
         }
         prop_assert_eq!(model.group.unsettled().count(), 0);
+        prop_assert_eq!((model.group.untouched(), model.group.bytes), (None, 0));
         prop_assert!(model.group.next_timer().is_none());
     }
 }
