@@ -120,6 +120,12 @@ impl Body {
         Ok(body)
     }
 
+    /// The same in bytes of its own, rather than in those of a page.
+    #[must_use]
+    pub(crate) fn detached(&self) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self.clone() }
+    }
+
     fn part(&self, start: u32, end: u32) -> &[u8] {
         self.bytes.get(start as usize..end as usize).unwrap_or_default()
     }

@@ -110,6 +110,12 @@ impl RecordedEvent {
         self.body.bytes().len()
     }
 
+    /// The same event in bytes of its own: it does not keep the page that it lies in in memory.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { body: self.body.detached(), ..self.clone() }
+    }
+
     /// Its payload, sharing the bytes of the page that it lies in (and so keeping that page in memory).
     #[must_use]
     pub fn payload_bytes(&self) -> Bytes {

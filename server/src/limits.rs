@@ -126,8 +126,11 @@ pub(crate) const GROUP_IN_FLIGHT_MAX: u32 = 1024;
 pub(crate) const GROUP_OPEN_MAX: usize = 4096;
 /// Most events of a group that are parked or wait behind a parked one. Then the group takes no more in until a person has looked.
 pub(crate) const GROUP_PARKED_MAX: usize = 16_384;
-/// Most bytes of events that a group keeps ready; others are read again when they are handed out (16 MiB).
-pub(crate) const GROUP_CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// From how many bytes of events that it keeps ready on a group reads no further ahead (16 MiB).
+pub(crate) const GROUP_READY_BYTES: usize = 16 * 1024 * 1024;
+/// From how many bytes that all groups keep ready on none of them does that has anything ready (32 MiB): a batch of the largest size
+/// for each of 64 groups, and a third of what a server is to have in memory.
+pub(crate) const GROUPS_READY_BYTES: usize = 32 * 1024 * 1024;
 /// How long a group may know something that is not kept: after a crash so much is handed out again.
 pub(crate) const GROUP_SAVE_INTERVAL: Duration = Duration::from_millis(100);
 /// A large note is written less often: an interval more for each so many bytes of it (256 KiB), so that a group writes no more

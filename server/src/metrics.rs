@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use annalist_metrics::{Counter, Metric, Metrics};
+use annalist_metrics::{Counter, Metric, Metrics, Unit};
 
 const GROUP_LAG: Metric = Metric::gauge(
     "annalist_group_lag_events",
@@ -16,6 +16,12 @@ const GROUP_OPEN: Metric = Metric::gauge(
 )
 .labels(&["group"])
 .worry("at 4,096: the group takes no more in until members have caught up");
+const GROUP_READY: Metric = Metric::gauge(
+    "annalist_group_ready",
+    "Events that a group has in memory to be handed out; from 32 MiB of all groups together on they read less far ahead.",
+)
+.unit(Unit::Bytes)
+.labels(&["group"]);
 const GROUP_IN_FLIGHT: Metric =
     Metric::gauge("annalist_group_in_flight_events", "Events that are with members, which have not answered yet.")
         .labels(&["group"]);
@@ -37,8 +43,16 @@ const GROUP_REDELIVERED: Metric = Metric::counter(
 .worry("many beside those delivered: members fail, or take longer than they may");
 
 /// All metrics of the server; those of its store are beside them where it is asked.
-pub const METRICS: &[Metric] =
-    &[GROUP_LAG, GROUP_OPEN, GROUP_IN_FLIGHT, GROUP_PARKED, GROUP_MEMBERS, GROUP_DELIVERED, GROUP_REDELIVERED];
+pub const METRICS: &[Metric] = &[
+    GROUP_LAG,
+    GROUP_OPEN,
+    GROUP_READY,
+    GROUP_IN_FLIGHT,
+    GROUP_PARKED,
+    GROUP_MEMBERS,
+    GROUP_DELIVERED,
+    GROUP_REDELIVERED,
+];
 
 /// How a group is. Its task says so after each step; whoever asks need not wait for it.
 #[derive(Default, Debug)]
@@ -46,6 +60,8 @@ pub(crate) struct GroupMeter {
     /// Up to which position events were taken in.
     pub(crate) read: AtomicU64,
     pub(crate) open: AtomicU64,
+    /// In bytes.
+    pub(crate) ready: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     pub(crate) parked: AtomicU64,
     pub(crate) members: AtomicU64,
@@ -59,6 +75,7 @@ impl GroupMeter {
         let gauges = [
             (GROUP_LAG, head.saturating_sub(self.read.load(Relaxed))),
             (GROUP_OPEN, self.open.load(Relaxed)),
+            (GROUP_READY, self.ready.load(Relaxed)),
             (GROUP_IN_FLIGHT, self.in_flight.load(Relaxed)),
             (GROUP_PARKED, self.parked.load(Relaxed)),
             (GROUP_MEMBERS, self.members.load(Relaxed)),

@@ -1,6 +1,7 @@
 //! Consumer groups: members share the events of a query, each stream in order.
 
 pub(crate) mod note;
+mod ready;
 pub(crate) mod run;
 pub(crate) mod state;
 
@@ -15,6 +16,7 @@ use tokio::{
 };
 
 use note::{Kept, Terms};
+use ready::ReadyBytes;
 use run::{Order, Run, Status};
 
 use crate::{
@@ -57,6 +59,7 @@ pub(crate) struct Found {
 pub(crate) struct Groups {
     store: Store,
     stopping: Stopping,
+    ready: ReadyBytes,
     running: Mutex<Running>,
 }
 
@@ -68,7 +71,8 @@ struct Running {
 
 impl Groups {
     pub(crate) fn new(store: &Store, stopping: &Stopping) -> Self {
-        Self { store: store.clone(), stopping: stopping.clone(), running: Mutex::default() }
+        let (ready, running) = (ReadyBytes::default(), Mutex::default());
+        Self { store: store.clone(), stopping: stopping.clone(), ready, running }
     }
 
     /// A group that is there; it is made if it is wanted.
@@ -100,7 +104,7 @@ impl Groups {
         };
         let (orders, receiver) = mpsc::channel(GROUP_ORDERS_MAX);
         let found = Found { terms: kept.terms.clone(), orders, meter: Arc::clone(&meter) };
-        let run = Run::new(name.to_owned(), self.store.clone(), kept, receiver, meter).await?;
+        let run = Run::new(name.to_owned(), self.store.clone(), kept, receiver, meter, Arc::clone(&self.ready)).await?;
         while running.tasks.try_join_next().is_some() {}
         running.tasks.spawn(run.run(self.stopping.clone()));
         running.groups.insert(name.to_owned(), found.clone());

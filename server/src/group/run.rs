@@ -16,13 +16,11 @@ use tokio::{
 
 use super::{
     note::{self, Kept, Terms},
+    ready::{Ready, ReadyBytes},
     state::{Group, HandedOut, Member, Parked, Rules},
 };
 use crate::{
-    limits::{
-        GROUP_CACHE_BYTES, GROUP_NOTE_BYTES_MAX, GROUP_OPEN_MAX, GROUP_PARKED_MAX, GROUP_SAVE_BYTES,
-        GROUP_SAVE_INTERVAL,
-    },
+    limits::{GROUP_NOTE_BYTES_MAX, GROUP_OPEN_MAX, GROUP_PARKED_MAX, GROUP_SAVE_BYTES, GROUP_SAVE_INTERVAL},
     metrics::GroupMeter,
     stopping::Stopping,
 };
@@ -89,8 +87,7 @@ pub(crate) struct Run {
     members: HashMap<Member, mpsc::Sender<Handed>>,
     next_member: Member,
     /// Events that will be handed out. Those that are not here are read again.
-    events: HashMap<u64, RecordedEvent>,
-    event_bytes: usize,
+    ready: Ready,
     began: Instant,
     /// Since when something may not be kept.
     dirty: Option<Instant>,
@@ -107,6 +104,7 @@ impl Run {
         kept: Kept,
         orders: mpsc::Receiver<Order>,
         meter: Arc<GroupMeter>,
+        all_ready: ReadyBytes,
     ) -> Result<Self, StoreError> {
         let note = note::encode(&kept)?;
         let Kept { terms, read, unsettled } = kept;
@@ -118,9 +116,9 @@ impl Run {
             parked_max: GROUP_PARKED_MAX,
             bytes_max: GROUP_NOTE_BYTES_MAX,
         };
-        let (group, members, events) = (Group::restored(rules, unsettled), HashMap::new(), HashMap::new());
-        let began = Instant::now();
-        let (next_member, event_bytes, dirty) = (0, 0, None);
+        let (group, members) = (Group::restored(rules, unsettled), HashMap::new());
+        let (ready, began) = (Ready::new(all_ready), Instant::now());
+        let (next_member, dirty) = (0, None);
         let run = Self {
             name,
             store,
@@ -131,8 +129,7 @@ impl Run {
             orders,
             members,
             next_member,
-            events,
-            event_bytes,
+            ready,
             began,
             dirty,
             note,
@@ -179,16 +176,24 @@ impl Run {
                 None | Some(Order::End) => return Ok(false),
                 Some(order) => self.obey(order).await?,
             },
-            delivered = self.subscription.next(), if self.group.has_room() => self.take(delivered?),
+            delivered = self.subscription.next(), if self.takes_in() => self.take(delivered?),
         }
         Ok(true)
     }
 
+    /// Whether it takes more in: as long as there is room for it, or nothing of what it has can be handed out. Without members it
+    /// takes a batch, for the first who comes.
+    fn takes_in(&self) -> bool {
+        let room = if self.members.is_empty() { self.ready.is_empty() } else { self.ready.has_room() };
+        self.group.has_room() && (room || !self.group.has_ready())
+    }
+
     /// Says how it stands to whoever measures.
     fn tell(&self) {
-        let GroupMeter { read, open, in_flight, parked, members, .. } = &*self.meter;
+        let GroupMeter { read, open, ready, in_flight, parked, members, .. } = &*self.meter;
         read.store(self.read.position.get(), Relaxed);
         open.store(self.group.open() as u64, Relaxed);
+        ready.store(self.ready.bytes() as u64, Relaxed);
         in_flight.store(self.group.in_flight() as u64, Relaxed);
         parked.store(self.group.parked_count() as u64, Relaxed);
         members.store(self.members.len() as u64, Relaxed);
@@ -207,7 +212,6 @@ impl Run {
             Order::Leave { member, said_so } => self.leave(member, said_so),
             Order::Ack(handed) => {
                 if self.group.ack(handed) {
-                    self.forget(handed.position);
                     self.changed();
                 }
             }
@@ -253,6 +257,10 @@ impl Run {
     fn leave(&mut self, member: Member, said_so: bool) {
         if self.members.remove(&member).is_some() {
             self.group.leave(member, said_so);
+            if self.members.is_empty() {
+                // Others have somebody to hand something out to.
+                self.ready.clear();
+            }
             self.changed();
         }
     }
@@ -260,10 +268,14 @@ impl Run {
     fn take(&mut self, delivered: Delivery) {
         match delivered {
             Delivery::Events(found) => {
+                if !self.ready.has_room() {
+                    // All of it waits behind something; what is needed of it is read again.
+                    self.ready.clear();
+                }
                 for event in found {
                     self.read = self.read.at(event.position);
                     self.group.offer(event.position.get(), event.stream());
-                    self.remember(event);
+                    self.ready.put(&event);
                 }
             }
             Delivery::CaughtUp(at) | Delivery::Checkpoint(at) => self.read = at,
@@ -291,31 +303,13 @@ impl Run {
     }
 
     async fn event(&mut self, position: u64) -> Result<RecordedEvent, StoreError> {
-        if let Some(event) = self.events.get(&position) {
-            return Ok(event.clone());
+        if let Some(event) = self.ready.take(position) {
+            return Ok(event);
         }
         let read = Read::all(Position::new(position.saturating_sub(1))).limit(1);
         let found = self.store.read(read).await?.next().await?.into_iter().next();
         let gone = || StoreError::Unavailable { why: format!("there is no event at position {position}") };
-        let event = found.filter(|event| event.position.get() == position).ok_or_else(gone)?;
-        self.remember(event.clone());
-        Ok(event)
-    }
-
-    fn remember(&mut self, event: RecordedEvent) {
-        if self.event_bytes > GROUP_CACHE_BYTES {
-            // Most of it waits behind something; what is needed is read again.
-            self.events.clear();
-            self.event_bytes = 0;
-        }
-        self.event_bytes += event.body_bytes();
-        self.events.insert(event.position.get(), event);
-    }
-
-    fn forget(&mut self, position: u64) {
-        if let Some(event) = self.events.remove(&position) {
-            self.event_bytes = self.event_bytes.saturating_sub(event.body_bytes());
-        }
+        found.filter(|event| event.position.get() == position).ok_or_else(gone)
     }
 
     fn changed(&mut self) {

@@ -144,6 +144,11 @@ impl Group {
         self.open() < self.rules.open_max && self.held < self.rules.parked_max && self.bytes < self.rules.bytes_max
     }
 
+    /// Whether an event waits for nothing but a member.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Unsettled events that are neither parked nor behind a parked one.
     pub(crate) fn open(&self) -> usize {
         self.streams.len() - self.held

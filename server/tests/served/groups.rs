@@ -236,3 +236,54 @@ async fn how_groups_are_is_measured() {
     }
     drop(held);
 }
+
+/// What the groups have in memory to hand out, together, in bytes.
+fn ready(server: &Process) -> f64 {
+    let (status, metrics) = curl(&[&format!("{}/metrics", server.address)]);
+    assert_eq!(status, 200, "{metrics}");
+    let lines = metrics.lines().filter(|line| line.starts_with("annalist_group_ready_bytes{"));
+    lines.map(|line| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number")).sum()
+}
+
+#[tokio::test]
+async fn groups_share_the_memory_for_what_they_keep_ready() {
+    const MIB: u32 = 1024 * 1024;
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Process::start(dir.path());
+    let store = connect(&server);
+    // More than a group keeps ready by itself, and four groups have of it twice what they may have together.
+    let streams: Vec<StreamId> = (0..20).map(|n| StreamId::new(format!("order-{n}")).expect("a valid name")).collect();
+    for stream in &streams {
+        let payload = serde_json::to_vec(&"e".repeat(1024 * 1024)).expect("it is text");
+        let event = NewEvent::new(EventId::generate(), EventType::new("placed").expect("a valid type"), payload);
+        store.append(Append::new().events(stream.clone(), Expected::Any, [event])).await.expect("it is recorded");
+    }
+    let mut one_at_a_time = GroupOptions::default();
+    one_at_a_time.in_flight_max = 1;
+    let names = ["shipping", "billing", "mails", "reports"];
+    let mut members = Vec::new();
+    for name in names {
+        let mut member = store.group(name, Query::category("order"), &one_at_a_time);
+        let first = member.next().await.expect("an event");
+        members.push((member, first));
+    }
+    // They read ahead, while each member has one in hand.
+    while ready(&server) < f64::from(32 * MIB) {
+        tokio::task::yield_now().await;
+    }
+    // One batch may be under way for each when the bound is met, and one is what a group has in any case.
+    let most = f64::from((32 + 2 * 4) * MIB);
+    for (mut member, mut delivery) in members {
+        for (number, stream) in streams.iter().enumerate() {
+            assert_eq!((delivery.event().stream(), delivery.attempt()), (stream.as_str(), 1));
+            assert!(ready(&server) < most, "{} bytes are ready", ready(&server));
+            delivery.ack().await;
+            if number + 1 == streams.len() {
+                break;
+            }
+            delivery = member.next().await.expect("an event");
+        }
+    }
+    let all = store.groups().await.expect("they can be told");
+    assert!(all.iter().all(|group| group.lag() == 0), "none was left without: {all:?}");
+}

@@ -9,7 +9,9 @@ async fn run(store: &Store) -> Run {
     let read = store.head().await.expect("a head");
     let (_, orders) = mpsc::channel(1);
     let kept = Kept { terms, read, unsettled: Vec::new() };
-    Run::new("shipping".to_owned(), store.clone(), kept, orders, Arc::default()).await.expect("it begins")
+    Run::new("shipping".to_owned(), store.clone(), kept, orders, Arc::default(), Arc::default())
+        .await
+        .expect("it begins")
 }
 
 const NOTE: &str = "$group/shipping";
@@ -20,7 +22,7 @@ async fn what_did_not_change_is_not_written_again() {
     let store = Store::open(dir.path()).expect("a store");
     let mut run = run(&store).await;
     run.group.join(1, 10);
-    let mut hand_out = |run: &mut Run, position| {
+    let hand_out = |run: &mut Run, position| {
         run.group.offer(position, &format!("order-{position}"));
         run.group.hand_out(Duration::ZERO).expect("an event")
     };
