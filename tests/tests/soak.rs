@@ -1,7 +1,12 @@
 //! The soak in its short form: a few seconds, forty clients (`make soak` is the long one).
 
-use std::time::Duration;
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
+use annalist_store::Store;
 use tests::{
     soak::{Growth, Options, Sample, run},
     subjects::in_ram,
@@ -45,4 +50,19 @@ fn what_grows_is_told_from_what_is_warm() {
     assert!(warm.is_flat());
     let grows = Growth::of(&samples(|at| 100 + at, 15)).expect("it is long enough");
     assert!(!grows.is_flat(), "{grows}");
+}
+
+#[test]
+fn a_soak_that_is_killed_leaves_no_server_behind() {
+    let dir = in_ram();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_soak"));
+    command.args(["--seconds", "600", "--connections", "20", "--data"]).arg(dir.path()).stdout(Stdio::piped());
+    let mut soak = command.spawn().expect("it starts");
+    let mut said = BufReader::new(soak.stdout.take().expect("its output is piped")).lines();
+    said.next().expect("it says how it stands").expect("text");
+    let store = dir.path().join("store");
+    Store::open(&store).map(drop).expect_err("its server has the store");
+    soak.kill().expect("it can be killed");
+    soak.wait().expect("it is dead");
+    while Store::open(&store).is_err() {}
 }

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader},
     num::NonZeroU8,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::Arc,
 };
 
@@ -15,31 +15,34 @@ use tempfile::TempDir;
 
 use crate::conformance::{self, Reopening, Reopens, Subject};
 
-/// A server as a process. It dies with this.
+/// A server as a process. It dies with this, and ends with this process if that is killed.
 #[derive(Debug)]
 pub struct ServerProcess {
     child: Child,
     address: String,
+    // Not the child's, which closes it when it is waited for: it ends with it.
+    _input: ChildStdin,
     // Kept, so that the server has somebody to talk to.
     _output: BufReader<ChildStdout>,
 }
 
 impl ServerProcess {
-    /// Starts a program that takes the arguments of `annalist-server`, on a store in `data`, and waits until it listens.
+    /// Starts the program `store_server` of this package, on a store in `data`, and waits until it listens.
     ///
     /// # Panics
     /// When it does not.
     #[must_use]
     pub fn start(program: &str, data: &Path, listen: &str) -> Self {
         let mut command = Command::new(program);
-        command.arg("--listen").arg(listen).arg("--data").arg(data).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("the server starts");
+        command.arg("--listen").arg(listen).arg("--data").arg(data).arg("--until-input-ends");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
+        let input = child.stdin.take().expect("its input is piped");
         let mut output = BufReader::new(child.stdout.take().expect("its output is piped"));
         let mut line = String::new();
         output.read_line(&mut line).expect("its output is text");
         let said = line.strip_prefix("listening on ").and_then(|line| line.split(',').next());
         let address = said.unwrap_or_else(|| panic!("it says where it listens: {line:?}")).to_owned();
-        Self { child, address, _output: output }
+        Self { child, address, _input: input, _output: output }
     }
 
     /// The number of the process.
