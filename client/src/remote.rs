@@ -248,7 +248,9 @@ impl Remote {
         if self.options.identity.is_none() {
             return why;
         }
-        format!("{why}; if it stays so, the server may not know who issued this client's certificate: its log says")
+        format!(
+            "{why}; if it stays so, the server may not know who issued this client's certificate, or take it for revoked: its log says"
+        )
     }
 
     /// Waits, unless the client is closed.

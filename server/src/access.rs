@@ -17,29 +17,40 @@ use crate::{
     http::{Problem, is_grpc},
     keys::KeyFile,
     principal::{Principal, Role},
+    tls::Tls,
 };
 
 /// What is asked for.
 pub(crate) struct Access {
     /// A key of these.
     pub(crate) keys: Option<Arc<KeyFile>>,
-    /// A certificate.
-    pub(crate) certificate: bool,
+    /// A certificate, if this asks clients for theirs.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// Where it is told who was refused, and who did what only few may.
     pub(crate) audit: Arc<Audit>,
 }
 
 impl Access {
     /// Whether anything is asked for.
-    pub(crate) const fn asks(&self) -> bool {
-        self.certificate || self.keys.is_some()
+    pub(crate) fn asks(&self) -> bool {
+        self.asks_for_certificates() || self.keys.is_some()
+    }
+
+    fn asks_for_certificates(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.asks_clients())
     }
 
     /// Who asks; or what is missing.
     fn who(&self, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Principal>, &'static str> {
         let certified = peer.certificate.as_deref();
-        if self.certificate && certified.is_none() {
+        if self.asks_for_certificates() && certified.is_none() {
             return Err("no certificate; this server takes requests from clients that have one alone");
+        }
+        // It was not when they agreed on TLS.
+        if let (Some(tls), Some(shown)) = (&self.tls, certified)
+            && tls.has_revoked(shown)
+        {
+            return Err("a certificate that was revoked");
         }
         let Some(keys) = &self.keys else {
             return Ok(Arc::new(Principal::unconfined(certified.map_or("anybody", |shown| &shown.subject))));

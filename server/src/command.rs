@@ -55,6 +55,9 @@ pub struct Arguments {
     /// The authorities that clients must have certificates of, a PEM file; without it they need none
     #[arg(long)]
     pub tls_client_ca: Option<PathBuf>,
+    /// The lists of certificates that these authorities have revoked, a PEM file; without it none is taken for revoked
+    #[arg(long)]
+    pub tls_client_crl: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -73,6 +76,7 @@ impl Arguments {
             ("tls.cert", path(&self.tls_cert)),
             ("tls.key", path(&self.tls_key)),
             ("tls.client_ca", path(&self.tls_client_ca)),
+            ("tls.client_crl", path(&self.tls_client_crl)),
         ];
         let flags: Values = flags.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         // A variable that is not text cannot be a setting.

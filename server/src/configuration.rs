@@ -141,9 +141,16 @@ impl Configuration {
             parsed.map_err(|error| ConfigurationError::Value { name, origin: origin.clone(), why: why(error) })?;
         }
         let is_set = |name| values.contains_key(name);
-        if is_set("tls.cert") != is_set("tls.key") || is_set("tls.client_ca") && !is_set("tls.cert") {
+        if is_set("tls.cert") != is_set("tls.key")
+            || (is_set("tls.client_ca") || is_set("tls.client_crl")) && !is_set("tls.cert")
+        {
             return Err(ConfigurationError::Together(
                 "TLS needs both a certificate and its key; set tls.cert and tls.key, or neither",
+            ));
+        }
+        if is_set("tls.client_crl") && !is_set("tls.client_ca") {
+            return Err(ConfigurationError::Together(
+                "tls.client_crl has what authorities of clients have revoked; say with tls.client_ca which these are",
             ));
         }
         let options = table(values.iter().map(|(name, (value, _))| (*name, value.clone())).collect());

@@ -76,8 +76,8 @@ pub(crate) async fn serve(
             };
             match agreed {
                 Ok(Ok(connection)) => {
-                    let shown = connection.get_ref().1.peer_certificates().and_then(<[_]>::first);
-                    let certificate = shown.map(|certificate| Arc::new(Certified::of(certificate)));
+                    let shown = connection.get_ref().1.peer_certificates();
+                    let certificate = shown.and_then(Certified::of).map(Arc::new);
                     serving.run(connection, Peer { address, certificate }, place).await;
                 }
                 Ok(Err(error)) => tracing::info!(%address, %error, "a connection without TLS, or with other TLS"),

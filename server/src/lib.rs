@@ -6,6 +6,7 @@
 mod clock;
 mod limits;
 
+mod revocation;
 mod tls;
 
 mod options;

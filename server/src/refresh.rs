@@ -67,10 +67,21 @@ impl Secrets {
     }
 
     fn warn(&self, warned: &mut Option<Instant>) {
-        let Some(left) = self.tls.as_ref().and_then(|tls| tls.expires_in(clock::now())) else { return };
-        if warned.is_none_or(|at| at.elapsed() >= CERTIFICATE_WARNING_INTERVAL) {
-            *warned = Some(Instant::now());
+        let Some(tls) = &self.tls else { return };
+        let (left, list_is_overdue) = (tls.expires_in(clock::now()), tls.is_list_overdue(clock::now()));
+        let something = left.is_some() || list_is_overdue;
+        if !something || warned.is_some_and(|at| at.elapsed() < CERTIFICATE_WARNING_INTERVAL) {
+            return;
+        }
+        *warned = Some(Instant::now());
+        if let Some(left) = left {
             tracing::warn!(hours = left.as_secs() / 3600, "the server's certificate will have expired; renew it");
+        }
+        if list_is_overdue {
+            tracing::warn!(
+                "a list of revoked certificates should have been replaced by now; it stays in force, and what was revoked since \
+                 is not in it: fetch the new one"
+            );
         }
     }
 }

@@ -132,7 +132,7 @@ impl Server {
                 "it names certificates, and clients are not asked for theirs; say who issues them with --tls-client-ca";
             return Err(ServerError::Keys { path: path.clone(), why: why.to_owned() });
         }
-        let access = Access { keys: keys.clone(), certificate, audit: Arc::clone(&audit) };
+        let access = Access { keys: keys.clone(), tls: tls.clone(), audit: Arc::clone(&audit) };
         if !access.asks() && !options.without_keys && !options.listen.ip().is_loopback() {
             return Err(ServerError::Exposed { address: options.listen });
         }

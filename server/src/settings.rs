@@ -52,6 +52,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     flag("tls.cert", Kind::Text, "the certificate to speak TLS with, PEM"),
     flag("tls.key", Kind::Text, "its private key, PEM"),
     flag("tls.client_ca", Kind::Text, "the authorities that clients must have certificates of, PEM"),
+    flag("tls.client_crl", Kind::Text, "the lists of certificates that these authorities have revoked, PEM"),
     flag("backups", Kind::Text, "the folder of the backups that clients may ask for"),
     no_flag("audit", Kind::Text, "the file that refusals and administration are told to; without it, the log"),
     no_flag("log", Kind::Text, "how log lines are written: `text` or `json`"),

@@ -13,9 +13,9 @@ use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         self, RootCertStore, ServerConfig,
-        crypto::aws_lc_rs::default_provider,
+        crypto::{CryptoProvider, aws_lc_rs::default_provider},
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-        server::WebPkiClientVerifier,
+        server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
     },
 };
 use x509_cert::{
@@ -24,7 +24,10 @@ use x509_cert::{
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
-use crate::limits::CERTIFICATE_WARNING;
+use crate::{
+    limits::CERTIFICATE_WARNING,
+    revocation::{Revocations, Serial},
+};
 
 /// The files that TLS is spoken with, all of them PEM.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -37,13 +40,16 @@ pub struct TlsOptions {
     pub key: PathBuf,
     /// The authorities that a client's certificate must come from; without them none is asked for. Default: none. Since 0.1.
     pub client_ca: Option<PathBuf>,
+    /// The certificates that these authorities have revoked: lists of them (CRLs), at least one of each authority, and of each
+    /// intermediate one. Without it none is taken for revoked. Default: none. Since 0.1.
+    pub client_crl: Option<PathBuf>,
 }
 
 impl TlsOptions {
     /// A certificate and its key; clients are not asked for theirs.
     #[must_use]
     pub fn new(cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        Self { cert: cert.into(), key: key.into(), client_ca: None }
+        Self { cert: cert.into(), key: key.into(), client_ca: None, client_crl: None }
     }
 }
 
@@ -64,6 +70,7 @@ pub(crate) struct Tls {
 struct Loaded {
     files: Files,
     config: Arc<ServerConfig>,
+    revocations: Revocations,
     expires: SystemTime,
 }
 
@@ -73,6 +80,7 @@ struct Files {
     cert: Vec<u8>,
     key: Vec<u8>,
     client_ca: Option<Vec<u8>>,
+    client_crl: Option<Vec<u8>>,
 }
 
 impl Tls {
@@ -102,6 +110,16 @@ impl Tls {
         self.options.client_ca.is_some()
     }
 
+    /// Whether one of the certificates that a client has shown is revoked by now.
+    pub(crate) fn has_revoked(&self, shown: &Certified) -> bool {
+        self.now.load().revocations.has_any(&shown.serials)
+    }
+
+    /// Whether an authority was to have made a newer list of revoked certificates by now.
+    pub(crate) fn is_list_overdue(&self, now: SystemTime) -> bool {
+        self.now.load().revocations.is_overdue(now)
+    }
+
     /// How long the certificate is still good, if that is not long.
     pub(crate) fn expires_in(&self, now: SystemTime) -> Option<Duration> {
         let left = self.now.load().expires.duration_since(now).unwrap_or_default();
@@ -112,13 +130,14 @@ impl Tls {
 impl Files {
     fn read(options: &TlsOptions) -> Result<Self, TlsError> {
         let client_ca = options.client_ca.as_deref().map(read).transpose()?;
-        Ok(Self { cert: read(&options.cert)?, key: read(&options.key)?, client_ca })
+        let client_crl = options.client_crl.as_deref().map(read).transpose()?;
+        Ok(Self { cert: read(&options.cert)?, key: read(&options.key)?, client_ca, client_crl })
     }
 }
 
 impl Loaded {
     fn new(files: Files, options: &TlsOptions, now: SystemTime) -> Result<Self, TlsError> {
-        let TlsOptions { cert, key, client_ca } = options;
+        let TlsOptions { cert, key, .. } = options;
         let chain = certificates(cert, &files.cert)?;
         let expires = good_until(cert, chain.first(), now)?;
         let private = PrivateKeyDer::from_pem_slice(&files.key)
@@ -127,20 +146,9 @@ impl Loaded {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| wrong(cert, error.to_string()))?;
-        let builder = match (client_ca, &files.client_ca) {
-            (Some(path), Some(pem)) => {
-                let mut roots = RootCertStore::empty();
-                for authority in certificates(path, pem)? {
-                    roots.add(authority).map_err(|error| wrong(path, format!("it holds no authority ({error})")))?;
-                }
-                // Who has none is told so by an answer, and probes are answered without.
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
-                    .allow_unauthenticated()
-                    .build()
-                    .map_err(|error| wrong(path, error.to_string()))?;
-                builder.with_client_cert_verifier(verifier)
-            }
-            _ => builder.with_no_client_auth(),
+        let (builder, revocations) = match Clients::new(&files, options, provider)? {
+            Some(clients) => (builder.with_client_cert_verifier(clients.verifier), clients.revocations),
+            None => (builder.with_no_client_auth(), Revocations::default()),
         };
         let mut config = builder.with_single_cert(chain, private).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => {
@@ -149,7 +157,39 @@ impl Loaded {
             other => wrong(key, other.to_string()),
         })?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { files, config: Arc::new(config), expires })
+        Ok(Self { files, config: Arc::new(config), revocations, expires })
+    }
+}
+
+/// What the certificates of clients are judged by.
+struct Clients {
+    verifier: Arc<dyn ClientCertVerifier>,
+    revocations: Revocations,
+}
+
+impl Clients {
+    /// `None` if they are not asked for any.
+    fn new(files: &Files, options: &TlsOptions, provider: Arc<CryptoProvider>) -> Result<Option<Self>, TlsError> {
+        let (Some(path), Some(pem)) = (&options.client_ca, &files.client_ca) else { return Ok(None) };
+        let authorities = certificates(path, pem)?;
+        let revocations = match (&options.client_crl, &files.client_crl) {
+            (Some(path), Some(pem)) => Revocations::read(pem, &authorities).map_err(|why| wrong(path, why))?,
+            _ => Revocations::default(),
+        };
+        let mut roots = RootCertStore::empty();
+        for authority in authorities {
+            roots.add(authority).map_err(|error| wrong(path, format!("it holds no authority ({error})")))?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
+            .with_crls(revocations.lists())
+            // Who has none is told so by an answer, and probes are answered without.
+            .allow_unauthenticated()
+            .build();
+        let verifier = verifier.map_err(|error| match (&error, &options.client_crl) {
+            (VerifierBuilderError::InvalidCrl(_), Some(lists)) => wrong(lists, error.to_string()),
+            _ => wrong(path, error.to_string()),
+        })?;
+        Ok(Some(Self { verifier, revocations }))
     }
 }
 
@@ -160,12 +200,18 @@ pub(crate) struct Certified {
     pub(crate) subject: String,
     /// Its alternative names, as a file of keys has them: `dns:shop.internal`, `uri:spiffe://internal/shop`.
     pub(crate) names: Vec<String>,
+    /// Which it is, and which those of the intermediate authorities behind it are.
+    serials: Vec<Serial>,
 }
 
 impl Certified {
-    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Self {
-        let Ok(certificate) = Certificate::from_der(certificate) else {
-            return Self { subject: "unreadable".to_owned(), names: Vec::new() };
+    /// Of what it has shown, its own first; `None` if that is nothing.
+    pub(crate) fn of(shown: &[CertificateDer<'_>]) -> Option<Self> {
+        let mut chain = shown.iter().map(|certificate| Certificate::from_der(certificate));
+        let first = chain.next()?;
+        let serials = first.iter().chain(chain.flatten().collect::<Vec<_>>().iter()).map(Serial::of).collect();
+        let Ok(certificate) = first else {
+            return Some(Self { subject: "unreadable".to_owned(), names: Vec::new(), serials });
         };
         let subject = certificate.tbs_certificate.subject.to_string();
         let name = subject.split(',').find_map(|part| part.trim().strip_prefix("CN="));
@@ -176,7 +222,7 @@ impl Certified {
             _ => None,
         };
         let names = alternative.into_iter().flat_map(|(_, names)| names.0).filter_map(named).collect();
-        Self { subject: name.unwrap_or(&subject).to_owned(), names }
+        Some(Self { subject: name.unwrap_or(&subject).to_owned(), names, serials })
     }
 }
 

@@ -11,7 +11,7 @@ async fn what_its_caller_did_not_wait_for_is_told_if_few_may_ask_for_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("audit");
     let audit = Arc::new(Audit::to(Some(&path)).expect("it can be written"));
-    let access = Arc::new(Access { keys: None, certificate: false, audit });
+    let access = Arc::new(Access { keys: None, tls: None, audit });
     let routes = Router::new().route("/{*path}", post(pending::<StatusCode>));
     let routes = routes.layer(from_fn_with_state(access, guard));
     for path in ["/annalist.v1.Care/Import", "/v1/append"] {

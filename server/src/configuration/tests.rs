@@ -65,6 +65,9 @@ fn a_wrong_value_is_named_with_where_it_is_from() {
     assert!(refused("tls = 5").contains("there is no setting `tls`"));
     assert!(refused("[tls]\ncert = \"a\"").contains("tls.key"));
     assert!(refused("[tls]\nclient_ca = \"a\"").contains("tls.cert"));
+    assert!(refused("[tls]\nclient_crl = \"a\"").contains("tls.cert"));
+    let authority = refused("[tls]\ncert = \"a\"\nkey = \"a\"\nclient_crl = \"a\"");
+    assert!(authority.contains("say with tls.client_ca"), "{authority}");
     assert!(refused("listen = ").contains("line 1"), "{}", refused("listen = "));
     let wrong = of_file("", &Values::new(), &[("ANNALIST_STORE_CREATE", "yes")]).expect_err("refused").to_string();
     assert_eq!(wrong, "store.create of ANNALIST_STORE_CREATE: `yes` is not `true` or `false`");
@@ -81,7 +84,7 @@ fn a_file_that_is_named_must_be_there() {
 #[test]
 fn every_option_is_a_setting() {
     let mut tls = TlsOptions::new("cert", "key");
-    tls.client_ca = Some("ca".into());
+    (tls.client_ca, tls.client_crl) = (Some("ca".into()), Some("crl".into()));
     let mut options = ServerOptions::default();
     (options.keys, options.tls, options.audit) = (Some("keys".into()), Some(tls), Some("audit".into()));
     (options.backups, options.traces) = (Some("backups".into()), Some("http://collector:4318/v1/traces".to_owned()));

@@ -11,7 +11,11 @@ use annalist_client::{AddressError, ApiKey, Identity, RemoteOptions, RemoteStore
 use annalist_core::{
     Append, AppendError, EventId, EventStore as _, EventType, Expected, NewEvent, StoreError, StreamId,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType, date_time_ymd};
+use annalist_server::{Server, ServerOptions, TlsOptions};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, KeyIdMethod,
+    KeyPair, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+};
 
 use crate::support::Process;
 
@@ -38,6 +42,33 @@ impl Authority {
         self.dir.join("ca.pem")
     }
 
+    /// Its list of revoked certificates, as a file, to be replaced in that year; those of these numbers are in it.
+    fn revoke(&self, numbers: &[u64], year: i32) -> PathBuf {
+        let (this_update, next_update) = (date_time_ymd(2000, 1, 1), date_time_ymd(year, 1, 1));
+        let revoked = numbers.iter().map(|&number| RevokedCertParams {
+            serial_number: number.into(),
+            revocation_time: this_update,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update,
+            next_update,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let file = self.dir.join("crl.pem");
+        fs::write(&file, list.signed_by(&self.issuer).expect("a list").pem().expect("PEM")).expect("written");
+        file
+    }
+
+    /// A certificate of this number.
+    fn sign_numbered(&self, name: &str, number: u64) -> (PathBuf, PathBuf) {
+        self.sign_by(name, 2100, &[], Some(number))
+    }
+
     /// A certificate for this machine and its key, as files.
     fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
         self.sign_until(name, 2100)
@@ -49,8 +80,13 @@ impl Authority {
 
     /// With further alternative names.
     fn sign_with(&self, name: &str, year: i32, more: &[SanType]) -> (PathBuf, PathBuf) {
+        self.sign_by(name, year, more, None)
+    }
+
+    fn sign_by(&self, name: &str, year: i32, more: &[SanType], number: Option<u64>) -> (PathBuf, PathBuf) {
         let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("valid names");
         params.subject_alt_names.extend_from_slice(more);
+        params.serial_number = number.map(SerialNumber::from);
         params.distinguished_name.push(DnType::CommonName, name);
         (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(year, 1, 1));
         let key = KeyPair::generate().expect("a key");
@@ -214,8 +250,7 @@ async fn a_certificate_is_good_for_what_its_name_is() {
     let connected = store(shop);
     connected.head().await.expect("it may");
     fs::write(&keys, "read grafana dns:grafana.internal\n").expect("written");
-    let pid = server.child.id().to_string();
-    assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill runs").success());
+    hang_up(&server);
     while connected.head().await.is_ok() {}
     grafana.head().await.expect("others are as before");
 }
@@ -230,6 +265,54 @@ async fn certificates_are_named_where_they_are_asked_for_alone() {
     assert!(!output.status.success() && said.contains("--tls-client-ca"), "{said}");
 }
 
+fn hang_up(server: &Process) {
+    let pid = server.child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill runs").success());
+}
+
+#[tokio::test]
+async fn what_an_authority_has_revoked_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (ours, theirs) = (Authority::new(dir.path(), "ours"), Authority::new(dir.path(), "theirs"));
+    let lists = ours.revoke(&[7], 2100);
+    let mut command = command(dir.path(), &ours.sign("server"));
+    command.arg("--tls-client-ca").arg(ours.ca()).arg("--tls-client-crl").arg(&lists);
+    let server = Process::run(command);
+    let store = |(cert, key): &(PathBuf, PathBuf)| {
+        let mut options = options(&ours.ca());
+        options.identity = Some(Identity::new(cert, key));
+        RemoteStore::connect_with(&server.address, options).expect("an address")
+    };
+    let ca = ours.ca();
+    // Whether it agrees on TLS: curl succeeds with any answer.
+    let agrees = |(cert, key): &(PathBuf, PathBuf)| {
+        let [ca, cert, key] = [&ca, cert, key].map(|path| path.to_str().expect("text"));
+        curl(&server.address, "/v1/head", &["--cacert", ca, "--cert", cert, "--key", key]).status.success()
+    };
+    let (lost, shop) = (ours.sign_numbered("lost", 7), ours.sign_numbered("shop", 8));
+    assert!(agrees(&shop) && !agrees(&lost), "one of the two is revoked");
+    let (connected, other) = (store(&shop), store(&ours.sign_numbered("other", 9)));
+    connected.append(append()).await.expect("it may");
+    other.head().await.expect("it may");
+    // A list of another authority, by mistake: who of ours is revoked could not be told.
+    fs::copy(theirs.revoke(&[], 2100), &lists).expect("copied");
+    hang_up(&server);
+    store(&shop).head().await.expect("the list before it stays in force");
+    // Revoked while it is connected, by a list that is late.
+    ours.revoke(&[7, 8], 2001);
+    hang_up(&server);
+    let refused = loop {
+        if let Err(error) = connected.head().await {
+            break error.to_string();
+        }
+    };
+    assert!(refused.contains("a certificate that was revoked"), "{refused}");
+    assert!(!agrees(&shop), "it cannot connect again either");
+    other.head().await.expect("others are as before");
+    let new = store(&ours.sign_numbered("new", 10));
+    new.head().await.expect("a list that is late says who is revoked, and keeps nobody else out");
+}
+
 #[tokio::test]
 async fn a_new_certificate_needs_no_new_server() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -241,17 +324,13 @@ async fn a_new_certificate_needs_no_new_server() {
         store.head().await
     };
     head(&old).await.expect("the old one is shown");
-    let hang_up = || {
-        let pid = server.child.id().to_string();
-        assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill runs").success());
-    };
     // Half of a change: the certificate is new, the key is not.
     let renewed = new.sign("server");
     fs::copy(&renewed.0, &pair.0).expect("copied");
-    hang_up();
+    hang_up(&server);
     head(&old).await.expect("the old one stays in force");
     fs::copy(&renewed.1, &pair.1).expect("copied");
-    hang_up();
+    hang_up(&server);
     while let Err(error) = head(&new).await {
         assert!(error.to_string().contains("UnknownIssuer"), "{error}");
     }
@@ -281,6 +360,27 @@ fn what_cannot_be_spoken_with_is_said() {
     assert!(late.contains("expired.pem: it expired at 2001-01-01T00:00:00Z"), "{late}");
     let nobody = said(&good.0, &good.1, &["--tls-client-ca", empty.to_str().expect("text")]);
     assert!(nobody.contains("empty.pem: there is no certificate in it"), "{nobody}");
+    let (ca, theirs) = (authority.ca(), Authority::new(dir.path(), "theirs").revoke(&[], 2100));
+    let broken = dir.path().join("broken.pem");
+    let list = fs::read_to_string(authority.revoke(&[], 2100)).expect("it is there");
+    let (begin, rest) = list.split_at(100);
+    fs::write(&broken, format!("{begin}{}", rest.replacen('M', "A", 1))).expect("written");
+    let list = |file: &Path| {
+        let (ca, file) = (ca.to_str().expect("text"), file.to_str().expect("text"));
+        said(&good.0, &good.1, &["--tls-client-ca", ca, "--tls-client-crl", file])
+    };
+    let none = list(&ca);
+    assert!(none.contains("ca.pem: there is no list of revoked certificates in it"), "{none}");
+    let broken = list(&broken);
+    assert!(broken.contains("broken.pem: it cannot be read"), "{broken}");
+    let foreign = list(&theirs);
+    assert!(foreign.contains("crl.pem: there is no list of the authority `CN=ours`"), "{foreign}");
+    // So does `config check`.
+    let (mut tls, mut options) = (TlsOptions::new(&good.0, &good.1), ServerOptions::default());
+    (tls.client_ca, tls.client_crl) = (Some(ca), Some(theirs));
+    options.tls = Some(tls);
+    let checked = Server::check(&options).expect_err("it would not start").to_string();
+    assert!(checked.contains("there is no list of the authority"), "{checked}");
     assert!(!dir.path().join("data").exists(), "nothing was made");
 }
 
