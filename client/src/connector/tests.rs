@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use annalist_core::{Append, AppendError, EventId, EventStore as _, EventType, Expected, NewEvent, StreamId};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -19,8 +21,7 @@ async fn asked(says: &'static [u8]) -> AppendError {
             // What else it has sent is unread, so that the system resets the connection.
         }
     });
-    let mut options = RemoteOptions::default();
-    options.call_timeout = std::time::Duration::from_millis(300);
+    let options = RemoteOptions { call_timeout: Duration::from_millis(300), ..RemoteOptions::default() };
     let store = RemoteStore::connect_with(&address, options).unwrap();
     let event = NewEvent::new(EventId::generate(), EventType::new("opened").unwrap(), "{}");
     let append = Append::new().events(StreamId::new("account-1").unwrap(), Expected::Any, [event]);
