@@ -59,7 +59,8 @@ mod event {
     pub(super) const PAYLOAD: u32 = 7;
 }
 
-/// What an event has beside its body at most, and what is before its parts.
+/// Room for what an event has beside its body, and for what stands before the parts of a message, in bytes. Where it is not enough,
+/// more is made.
 const EVENT_BYTES: usize = 64;
 
 /// An append as the message `AppendRequest`.
