@@ -6,8 +6,7 @@ use annalist_core::{
 };
 
 use crate::{
-    cursor::{bytes_of, event_id},
-    pipeline::type_version,
+    cursor::{bytes_of, event_id, malformed},
     query, v1,
 };
 
@@ -45,6 +44,13 @@ impl From<&NewEvent> for v1::NewEvent {
             payload: event.payload.clone(),
         }
     }
+}
+
+/// The version of an event's type as it is sent: 0 is 1.
+pub(crate) fn type_version(name: &str, version: u64) -> Result<u16, Invalid> {
+    u16::try_from(version.max(1)).map_err(|_| {
+        malformed(format!("the event type `{name}` has version {version}; at most {} is allowed", u16::MAX))
+    })
 }
 
 impl TryFrom<v1::NewEvent> for NewEvent {

@@ -17,10 +17,7 @@ use self::{
     fields::{Field, Fields, Malformed},
     reverse::Reverse,
 };
-use crate::{
-    cursor::{event_id, malformed},
-    v1,
-};
+use crate::{cursor::event_id, event::type_version, v1};
 
 /// The message `PipelineRequest`, with the append in bytes.
 #[derive(Clone, PartialEq, Message)]
@@ -178,13 +175,6 @@ fn decode_event(message: &Bytes, event: &[u8]) -> Result<NewEvent, Invalid> {
         event.content_type = ContentType::new(content_type.to_owned())?;
     }
     Ok(event)
-}
-
-/// The version of an event's type as it is sent: 0 is 1.
-pub(crate) fn type_version(name: &str, version: u64) -> Result<u16, Invalid> {
-    u16::try_from(version.max(1)).map_err(|_| {
-        malformed(format!("the event type `{name}` has version {version}; at most {} is allowed", u16::MAX))
-    })
 }
 
 /// A message within the message, by what is generated for it.
